@@ -1,0 +1,90 @@
+"""Compile `contracts/` with py-solc-x and hand out ABIs and bytecode.
+
+The compiler is a native `solc` of exactly the pinned version when one is on PATH, else `scripts/solc`, which is the
+same version from npm. The settings are those of `ape-config.yaml` and `foundry.toml`: deployed code doesn't depend on
+the tool that compiled it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import solcx
+
+from oracle.ground.errors import EpochalError
+
+ROOT = Path(__file__).resolve().parents[1]
+SOLC_VERSION = "0.8.37"
+SETTINGS: dict[str, Any] = {
+    "optimizer": {"enabled": True, "runs": 200},
+    "evmVersion": "prague",
+    "viaIR": True,
+}
+_WANTED = ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]
+
+
+class CompilerUnavailable(EpochalError):
+    """Neither a native solc of the pinned version nor the npm package is installed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A compiled contract. `bytecode` is what deploys it, `runtime_size` the bytes that stay on chain."""
+
+    name: str
+    abi: list[dict[str, Any]]
+    bytecode: str
+    runtime_size: int
+
+
+def compiler() -> Path:
+    """The solc command to use; raises CompilerUnavailable with the cure when there is none."""
+    native = shutil.which("solc")
+    if native and Path(native).resolve() != (ROOT / "scripts" / "solc").resolve():
+        shown = subprocess.run([native, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        if f"Version: {SOLC_VERSION}+" in shown.stdout and "wrapper" not in shown.stdout:
+            return Path(native)
+    if not (ROOT / "node_modules" / "solc" / "soljson.js").exists():
+        raise CompilerUnavailable(
+            f"no solc {SOLC_VERSION}: not on PATH, and node_modules/solc is missing; run `make setup`"
+        )
+    return ROOT / "scripts" / "solc"
+
+
+@lru_cache(maxsize=2)
+def load(extra: str = "") -> dict[str, Artifact]:
+    """Every contract under `contracts/`, and under the folder `extra` (relative to the project) if given, by name."""
+    folders = ["contracts", *([extra] if extra else [])]
+    sources = {
+        path.relative_to(ROOT).as_posix(): path
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.sol"))
+        if ".cache" not in path.parts
+    }
+    solc = compiler()
+    modules = {} if solc.parent == ROOT / "scripts" else {"include_path": ROOT / "node_modules"}
+    output = solcx.compile_standard(
+        {
+            "language": "Solidity",
+            "sources": {name: {"content": path.read_text()} for name, path in sources.items()},
+            "settings": {**SETTINGS, "outputSelection": {name: {"*": _WANTED} for name in sources}},
+        },
+        base_path=ROOT,
+        solc_binary=solc,
+        **modules,
+    )
+    return {
+        name: Artifact(
+            name=name,
+            abi=contract["abi"],
+            bytecode="0x" + contract["evm"]["bytecode"]["object"],
+            runtime_size=len(contract["evm"]["deployedBytecode"]["object"]) // 2,
+        )
+        for contracts in output["contracts"].values()
+        for name, contract in contracts.items()
+    }

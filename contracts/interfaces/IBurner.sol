@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+/// @title Where the protocol's and the burn share pile up until anyone burns them, off the settlement path.
+interface IBurner {
+    /// @notice Tokens were burned.
+    event Burned(address indexed token, uint256 amount);
+
+    /// @notice Burns all of a token that is here, through the token's own `burn` (ERC20Burnable). Anyone may call.
+    /// @return amount in the token's smallest unit
+    function burn(address token) external returns (uint256 amount);
+}
