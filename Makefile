@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs Python 3.11 to 3.13 with its venv module, Node.js 20 or newer with npm, and git. All else lands inside
+# this folder. `make` alone lists the targets.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+UV_VERSION   := 0.13.9
+SOLC_VERSION := 0.8.37
+
+UV     := .venv/.uv-$(UV_VERSION)
+BIN    := .venv/bin
+PYTHON := $(BIN)/python
+SOLC   := .solcx/solc-v$(SOLC_VERSION)
+
+# The npm packages of Foundry exist for Linux on x86-64; elsewhere anvil and forge are taken from PATH.
+FOUNDRY := $(CURDIR)/node_modules/@foundry-rs
+export PATH := $(CURDIR)/$(BIN):$(FOUNDRY)/anvil-linux-amd64/bin:$(FOUNDRY)/forge-linux-amd64/bin:$(CURDIR)/node_modules/.bin:$(PATH)
+export APE_DATA_FOLDER   := $(CURDIR)/.ape
+export SOLCX_BINARY_PATH := $(CURDIR)/.solcx
+export MPLCONFIGDIR      := $(CURDIR)/.cache/matplotlib
+
+# Package managers and Foundry keep caches in the home folder; some build machines have none.
+ifeq ($(shell test -n "$$HOME" -a -w "$$HOME" && echo yes),)
+export HOME := $(shell mkdir -p .cache/home && echo $(CURDIR)/.cache/home)
+endif
+
+ROOMS     := $(wildcard chain cli node oracle scenario settlement)
+SOL_FILES = $(shell find contracts tests/forge -name '*.sol' -not -path '*/.cache/*' 2>/dev/null)
+
+##@ Everyday
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: setup
+setup: .venv/.ok node_modules/.ok $(SOLC) ## install everything into this folder
+	@true
+
+.PHONY: demo
+demo: setup ## run the demonstration (options: ARGS="...")
+	@$(BIN)/epochal demo $(ARGS)
+
+.PHONY: clean
+clean: ## remove everything that was installed or built
+	rm -rf .venv node_modules .ape .solcx .cache .build contracts/.cache
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+##@ Checks
+
+# pytest comes last: its closing line is the result of the whole run.
+.PHONY: test
+test: lint test-forge test-ape test-python ## lint and run every suite
+
+.PHONY: test-python
+test-python: setup ## the pytest suites (options: ARGS="...")
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape $(ARGS)
+
+.PHONY: test-ape
+test-ape: setup ## the ape suite
+	@if compgen -G 'tests/ape/test_*.py' >/dev/null; then \
+	  echo "$(BIN)/ape test tests/ape --network ethereum:local:foundry"; \
+	  $(BIN)/ape test tests/ape --network ethereum:local:foundry; \
+	else echo "no ape tests"; fi
+
+.PHONY: test-forge
+test-forge: setup ## the Solidity fuzz and invariant suite
+	@if compgen -G 'tests/forge/*.t.sol' >/dev/null; then \
+	  command -v forge >/dev/null || { echo "forge is not on PATH. Cure: install Foundry 1.7 or newer." >&2; exit 1; }; \
+	  echo "forge test"; forge test; \
+	else echo "no forge tests"; fi
+
+.PHONY: lint
+lint: setup ## check style and types, change nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@if [ -n "$(ROOMS)" ]; then echo "mypy"; $(PYTHON) -m mypy $(addprefix -p ,$(ROOMS)); fi
+	@if [ -n "$(SOL_FILES)" ]; then echo "prettier, solhint"; \
+	  prettier --log-level warn --check $(SOL_FILES) && solhint --disc --noPoster --max-warnings 0 $(SOL_FILES); fi
+
+.PHONY: format
+format: setup ## rewrite Python and Solidity in the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	@if [ -n "$(SOL_FILES)" ]; then prettier --log-level warn --write $(SOL_FILES); fi
+
+##@ Contracts and figures
+
+.PHONY: compile
+compile: setup ## compile the contracts with ape
+	$(BIN)/ape compile
+
+.PHONY: gas
+gas: setup ## print the gas table
+	@$(PYTHON) -m benchmarks.gas $(ARGS)
+
+.PHONY: bench
+bench: setup ## print the times of closing an epoch
+	@$(PYTHON) -m benchmarks.closing $(ARGS)
+
+##@ Dependencies
+
+.PHONY: lock
+lock: $(UV) ## resolve both lock files again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
+	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+	npm install --package-lock-only --ignore-scripts --no-audit --no-fund
+
+.venv/.ok: requirements.lock scripts/epochal $(UV)
+	@echo "setup: Python packages"
+	@# uv brings its own certificates; behind a company's proxy those of the system are the right ones.
+	@sync="$(BIN)/uv pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock"; \
+	  $$sync || { echo "setup: once more, with the system's certificates"; $$sync --system-certs; }
+	@# A relative path: a copy of this folder must not import from the original.
+	@purelib=$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'); \
+	  echo ../../../.. > "$$purelib/epochal.pth"
+	@install -m 755 scripts/epochal $(BIN)/epochal
+	@touch $@
+
+# An environment without this stamp was left half made.
+$(UV):
+	@echo "setup: virtual environment"
+	@python=$$(scripts/prerequisites python) && "$$python" -m venv --clear .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+node_modules/.ok: package-lock.json .npmrc
+	@echo "setup: npm packages"
+	@scripts/prerequisites node
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# py-solc-x and ape find the compiler by this name.
+$(SOLC): scripts/solc
+	@mkdir -p .solcx
+	@ln -sfn ../scripts/solc $@

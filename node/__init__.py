@@ -1,0 +1,1 @@
+"""The node agent: says "I am alive" to every oracle, each tick."""

@@ -1,0 +1,1 @@
+"""Measuring uptime and agreeing on it; knows nothing of money."""

@@ -1,0 +1,133 @@
+"""What oracles read of the chain: the committee, the last final report, and every assignment in an anchor's state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from chain.client import Block
+from chain.network import Network
+from oracle.committee.agreement import Committee
+from oracle.ground.ledger import Subject
+from oracle.ground.policy import EVIDENCE_CODES, Policy
+
+_PAGE = 500
+_EVIDENCE = {code: name for name, code in EVIDENCE_CODES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An assignment in the anchor's state, and the node (lower-case address) that serves it."""
+
+    subject: Subject
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class FinalReport:
+    """The last final report; epoch −1 and a zero root before the first."""
+
+    epoch: int
+    root: bytes
+
+
+class AnchorReader:
+    """One oracle's reader of one network. Jobs and assignments are found by their events in finalized blocks, which
+    never change, so each block is looked at once; their state is read at the anchor's hash."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self._policies: dict[int, Policy] = {}
+        self._assignments: list[int] = []
+        self._settled: set[int] = set()
+        self._scanned = -1
+
+    def committee(self, at: Block) -> Committee:
+        """The set in force at a block."""
+        calls = self.network.attestations.functions
+        version = self.network.chain.call(calls.committeeInForce(), at)[0]
+        signers, _ = self.network.chain.call(calls.committee(version), at)
+        return Committee(version, tuple(bytes.fromhex(signer[2:]) for signer in signers))
+
+    def last_final(self, at: Block) -> FinalReport:
+        """The last report that is final at a block."""
+        epoch, root, final_at = self.network.chain.call(self.network.attestations.functions.lastFinal(), at)
+        return FinalReport(epoch, root) if final_at else FinalReport(-1, bytes(32))
+
+    def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
+        """Every assignment whose leaf may still be in the tree, in the anchor's state.
+
+        An assignment whose leaf had left the tree by the last final report is not asked for again.
+        """
+        self._scan(anchor.number)
+        wanted = [key for key in self._assignments if key not in self._settled]
+        placed: list[Placed] = []
+        calls = self.network.escrow.functions
+        for start in range(0, len(wanted), _PAGE):
+            for view in self.network.chain.call(calls.assignmentsOf(wanted[start : start + _PAGE]), anchor):
+                placed.append(self._placed(_fields(view)))
+        clock = self.network.clock(1)
+        for one in placed:
+            done = one.subject.through >= one.subject.stop or one.subject.job_closed
+            stop = max(one.subject.stop, clock.genesis)
+            if done and last_final_epoch > clock.covering(stop) + self.network.appeal_epochs:
+                self._settled.add(one.subject.assignment_id)
+        return placed
+
+    def _placed(self, view: dict[str, Any]) -> Placed:
+        return Placed(
+            Subject(
+                assignment_id=view["id"],
+                licence=view["licence"],
+                opened_at=view["openedAt"],
+                stop=view["stop"],
+                through=view["through"],
+                booked_earned=view["earned"],
+                booked_accounted=view["accounted"],
+                job_closed=view["jobClosed"],
+                policy=self._policies[view["id"] >> 64],
+            ),
+            view["node"].lower(),
+        )
+
+    def _scan(self, to_block: int) -> None:
+        """Take up jobs and assignments of the blocks since the last scan."""
+        if to_block <= self._scanned:
+            return
+        events = self.network.escrow.events
+        span = {"from_block": self._scanned + 1, "to_block": to_block}
+        for log in events.JobCreated().get_logs(**span):
+            raw = log["args"]["details"]["policy"]
+            self._policies[log["args"]["job"]] = Policy(
+                evidence=_EVIDENCE[raw["evidence"]],
+                target_ppm=raw["targetPpm"],
+                floor_ppm=raw["floorPpm"],
+                window_epochs=raw["windowEpochs"],
+                min_observed_seconds=raw["minObservedSeconds"],
+                csp_share_ppm=raw["cspSharePpm"],
+            )
+        for log in events.AssignmentOpened().get_logs(**span):
+            self._assignments.append(log["args"]["assignment"])
+        self._scanned = to_block
+
+
+_VIEW = (
+    "id",
+    "licence",
+    "node",
+    "payee",
+    "openedAt",
+    "closedAt",
+    "stop",
+    "through",
+    "earned",
+    "accounted",
+    "claimed",
+    "held",
+    "jobClosed",
+)
+
+
+def _fields(view: Any) -> dict[str, Any]:
+    """An `AssignmentView` by the names of its fields."""
+    return dict(zip(_VIEW, view.values() if isinstance(view, dict) else view, strict=True))

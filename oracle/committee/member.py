@@ -1,0 +1,147 @@
+"""One oracle of a committee: what it saw, what it signs, what it remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chain.client import Block
+from oracle.committee.agreement import Committee, Draft, Proposal, arranged, draft
+from oracle.committee.anchor import AnchorReader, FinalReport, Placed
+from oracle.committee.errors import Disagreement, NotAgreed
+from oracle.committee.observation import SignedObservation, View, digest
+from oracle.ground.clock import EpochClock
+from oracle.ground.keccak import keccak256
+from oracle.ground.ledger import Ledger
+from oracle.ground.uptime import measure
+from oracle.signing.signer import Signer
+from oracle.telemetry.store import BitmapStore
+
+
+class Member:
+    """An oracle with its own key, store and reader of the chain.
+
+    It journals an observation before it releases the signature, and signs a report only when it has recomputed it
+    from the proposal's observations and the chain.
+    """
+
+    def __init__(self, signer: Signer, store: BitmapStore, reader: AnchorReader, clock: EpochClock) -> None:
+        self.signer = signer
+        self.store = store
+        self.reader = reader
+        self.clock = clock
+        self.address = bytes.fromhex(signer.address[2:])
+        self._domain = reader.network.report_domain
+        self._received: dict[int, dict[bytes, SignedObservation]] = {}
+
+    def anchor(self, epoch: int) -> Block:
+        """The first finalized block at or after the epoch's end; NotAgreed while there is none."""
+        block = self.reader.network.chain.anchor(self.clock.end(epoch))
+        if block is None:
+            raise NotAgreed(f"epoch {epoch}: no block at or after its end is finalized yet; try again later")
+        return block
+
+    def observe(self, epoch: int) -> SignedObservation:
+        """This oracle's observation of an epoch that is over: journalled, then released. The same one each time."""
+        anchor = self.anchor(epoch)
+        committee = self.reader.committee(anchor)
+        held = self.store.observation(epoch, committee.version)
+        if held is None:
+            content = self._view(epoch, committee, anchor).encode()
+            signature = self.signer.sign(digest(self._domain, epoch, committee.version, content))
+            held = self.store.journal_observation(epoch, committee.version, keccak256(content), signature, content)
+        return SignedObservation(held.content, held.signature)
+
+    def receive(self, epoch: int, observations: Iterable[SignedObservation]) -> None:
+        """Take observations of peers in. Invalid ones are Disagreement; the first of each author stands."""
+        committee = self.reader.committee(self.anchor(epoch))
+        known = self._received.setdefault(epoch, {})
+        for observation in arranged(observations, committee, self._domain, epoch):
+            known.setdefault(observation.author(self._domain), observation)
+
+    def propose(self, epoch: int) -> Proposal:
+        """The proposal that this oracle makes as leader, of all that it received. NotAgreed without a quorum."""
+        anchor = self.anchor(epoch)
+        committee = self.reader.committee(anchor)
+        parent = self._parent()
+        observations: dict[int, tuple[SignedObservation, ...]] = {}
+        for since in range(parent.epoch + 1, epoch + 1):
+            known = self._received.get(since, {})
+            if len(known) >= committee.quorum:
+                observations[since] = tuple(known[author] for author in sorted(known))
+        if epoch not in observations:
+            raise NotAgreed(
+                f"epoch {epoch}: {len(self._received.get(epoch, {}))} observations, a quorum is {committee.quorum}"
+            )
+        return Proposal(epoch, parent.root, bytes.fromhex(anchor.hash[2:]), observations)
+
+    def draft(self, proposal: Proposal) -> Draft:
+        """What follows from a proposal by this oracle's own reading of the chain; Disagreement if that differs."""
+        anchor = self.anchor(proposal.epoch)
+        if proposal.anchor.hex() != anchor.hash[2:]:
+            raise Disagreement(f"epoch {proposal.epoch}: anchor 0x{proposal.anchor.hex()}, here it is {anchor.hash}")
+        parent = self._parent()
+        if proposal.parent != parent.root:
+            raise Disagreement(
+                f"epoch {proposal.epoch}: parent 0x{proposal.parent.hex()}, here it is 0x{parent.root.hex()}"
+            )
+        committee = self.reader.committee(anchor)
+        for epoch, known in self._received.items():
+            used = {one.author(self._domain) for one in proposal.observations.get(epoch, ())}
+            omitted = sorted(known.keys() - used)
+            if parent.epoch < epoch <= proposal.epoch and omitted and len(known) >= committee.quorum:
+                raise Disagreement(f"epoch {epoch}: the proposal omits the observation of 0x{omitted[0].hex()}")
+        placed = self._placed(anchor)
+        return draft(
+            proposal,
+            committee,
+            self._domain,
+            self._ledger(parent),
+            self.clock,
+            [one.subject for one in placed],
+            self.reader.network.appeal_epochs,
+        )
+
+    def sign(self, proposal: Proposal) -> tuple[Draft, bytes]:
+        """The draft of a proposal and this oracle's signature of its report. Remembers the ledger behind the root."""
+        made = self.draft(proposal)
+        self.store.put_state(_ledger_key(made.report.root), made.ledger.encode())
+        return made, self.signer.sign(made.report.digest(self._domain))
+
+    def forget(self, epoch: int) -> None:
+        """Drop observations of peers up to an epoch whose report is final."""
+        for known in [one for one in self._received if one <= epoch]:
+            del self._received[known]
+
+    def _parent(self) -> FinalReport:
+        return self.reader.last_final(self.reader.network.chain.finalized())
+
+    def _placed(self, anchor: Block) -> list[Placed]:
+        return self.reader.placed(anchor, self.reader.last_final(anchor).epoch)
+
+    def _ledger(self, parent: FinalReport) -> Ledger:
+        if parent.epoch < 0:
+            return Ledger()
+        raw = self.store.get_state(_ledger_key(parent.root))
+        if raw is None:
+            raise NotAgreed(
+                f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.path}; "
+                "restore this oracle's store from a backup"
+            )
+        return Ledger.decode(raw)
+
+    def _view(self, epoch: int, committee: Committee, anchor: Block) -> View:
+        record = self.store.read(epoch)
+        start, end = self.clock.start(epoch), self.clock.end(epoch)
+        ticks = {}
+        for one in self._placed(anchor):
+            subject = one.subject
+            if subject.opened_at >= end or subject.stop <= start:
+                continue
+            span = self.clock.whole_ticks(epoch, subject.opened_at, subject.stop)
+            seen = record.observed & ~record.unseen.get(one.node, 0)
+            ticks[subject.assignment_id] = measure(record.up.get(one.node, 0), seen, span)
+        return View(epoch, committee.version, ticks)
+
+
+def _ledger_key(root: bytes) -> str:
+    return f"ledger:{root.hex()}"

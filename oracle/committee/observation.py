@@ -1,0 +1,85 @@
+"""Observations: one oracle's signed view of one epoch, in its canonical encoding.
+
+    content = "EOB1" | epoch u64 | committee u64 | count u32 | count x (assignment 16 bytes | up u32 | observed u32)
+
+Numbers are big-endian; assignments rise strictly; up and observed are ticks. Equal views are equal bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from oracle.committee.errors import Malformed
+from oracle.ground.errors import InvalidValue
+from oracle.ground.keccak import keccak256
+from oracle.ground.typed_data import Domain, Observation
+from oracle.ground.uptime import Uptime
+from oracle.signing.compact import recover
+
+_HEADER: Final = struct.Struct(">4sQQI")
+_ENTRY: Final = struct.Struct(">QQII")
+_MAGIC: Final = b"EOB1"
+MAX_ENTRIES: Final = 2_000_000
+_LOW: Final = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What one oracle saw in one epoch: ticks by assignment."""
+
+    epoch: int
+    committee: int
+    ticks: Mapping[int, Uptime]
+
+    def encode(self) -> bytes:
+        """The canonical encoding."""
+        entries = (
+            _ENTRY.pack(key >> 64, key & _LOW, seen.up, seen.observed) for key, seen in sorted(self.ticks.items())
+        )
+        return _HEADER.pack(_MAGIC, self.epoch, self.committee, len(self.ticks)) + b"".join(entries)
+
+    @staticmethod
+    def decode(content: bytes) -> View:
+        """The view of `encode`; Malformed for any other bytes."""
+        if len(content) < _HEADER.size:
+            raise Malformed(f"an observation of {len(content)} bytes is shorter than its header")
+        magic, epoch, committee, count = _HEADER.unpack_from(content)
+        if magic != _MAGIC or count > MAX_ENTRIES or len(content) != _HEADER.size + count * _ENTRY.size:
+            raise Malformed(f"an observation of {len(content)} bytes that starts with {magic!r} is of no known version")
+        ticks: dict[int, Uptime] = {}
+        last = -1
+        for high, low, up, observed in _ENTRY.iter_unpack(content[_HEADER.size :]):
+            key = high << 64 | low
+            if key <= last:
+                raise Malformed(f"an observation names assignment {key} out of order")
+            try:
+                ticks[key] = Uptime(up, observed)
+            except InvalidValue as error:
+                raise Malformed(f"an observation of assignment {key}: {error}") from error
+            last = key
+        return View(epoch, committee, ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedObservation:
+    """A view's encoding and its author's 64-byte signature of `Observation(epoch, committee, contentHash)`."""
+
+    content: bytes
+    signature: bytes
+
+    def view(self) -> View:
+        """The decoded view; Malformed."""
+        return View.decode(self.content)
+
+    def author(self, domain: Domain) -> bytes:
+        """The 20-byte address that signed, recovered; Malformed or InvalidSignature."""
+        view = self.view()
+        return recover(digest(domain, view.epoch, view.committee, self.content), self.signature)
+
+
+def digest(domain: Domain, epoch: int, committee: int, content: bytes) -> bytes:
+    """What an oracle signs to stand for `content`."""
+    return Observation(epoch, committee, keccak256(content)).digest(domain)

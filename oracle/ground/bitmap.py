@@ -1,0 +1,48 @@
+"""Masks of ticks: Python ints in which bit i stands for tick i of an epoch.
+
+A big int does AND and popcount over a whole day in half a microsecond, without a dependency.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from oracle.ground.errors import InvalidValue
+
+
+@lru_cache(maxsize=4096)  # nearly all subjects of an epoch share one range
+def span(ticks: range) -> int:
+    """The mask with exactly the ticks of a range of step 1 set."""
+    return (1 << len(ticks)) - 1 << ticks.start if ticks else 0
+
+
+def count(bits: int) -> int:
+    """How many ticks are set."""
+    return bits.bit_count()
+
+
+def to_bytes(bits: int, ticks: int) -> bytes:
+    """`ceil(ticks / 8)` bytes, tick 0 in the lowest bit of the first byte.
+
+    InvalidValue for a mask that is negative or has bits at or above `ticks`.
+    """
+    _check_stray(bits, ticks)
+    return bits.to_bytes(_size(ticks), "little")
+
+
+def from_bytes(raw: bytes, ticks: int) -> int:
+    """The mask of `to_bytes`; InvalidValue for a wrong length or for bits at or above `ticks`."""
+    if len(raw) != _size(ticks):
+        raise InvalidValue(f"bitmap has {len(raw)} bytes: {ticks} ticks take {_size(ticks)}")
+    bits = int.from_bytes(raw, "little")
+    _check_stray(bits, ticks)
+    return bits
+
+
+def _size(ticks: int) -> int:
+    return -(-ticks // 8)
+
+
+def _check_stray(bits: int, ticks: int) -> None:
+    if bits < 0 or bits.bit_length() > ticks:
+        raise InvalidValue(f"bitmap of {bits.bit_length()} bits: only ticks 0 to {ticks - 1} exist")

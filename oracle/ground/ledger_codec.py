@@ -1,0 +1,67 @@
+"""The canonical bytes of a ledger: sorted, fixed widths, big-endian, one encoding for one ledger.
+
+tag "EpL1" | epoch + 1: u64 | number of accounts, open windows, tallies: 3 x u32
+account      assignment u128 | earned u64 | accounted u64 | until u64
+open window  assignment u128 | up u64 | observed u64
+tally        job u64 | slot u32 | licence u256 | window end u64 | up u64 | observed u64 | earned u64
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Final
+
+from oracle.ground.errors import InvalidValue
+
+Row = tuple[int, ...]
+
+_TAG: Final = b"EpL1"
+_HEAD: Final = (8, 4, 4, 4)
+# For each table: widths in bytes, and how many leading columns are its key.
+_TABLES: Final = (((16, 8, 8, 8), 1), ((16, 8, 8), 1), ((8, 4, 32, 8, 8, 8, 8), 3))
+
+
+def encode(epoch: int, accounts: Iterable[Row], windows: Iterable[Row], tallies: Iterable[Row]) -> bytes:
+    """The bytes of a ledger's rows, given in any order; InvalidValue when a number exceeds its width."""
+    tables = [sorted(rows) for rows in (accounts, windows, tallies)]
+    try:
+        parts = [_TAG, _pack((epoch + 1, *map(len, tables)), _HEAD)]
+        for rows, (widths, _) in zip(tables, _TABLES, strict=True):
+            parts += [_pack(row, widths) for row in rows]
+    except OverflowError as error:
+        raise InvalidValue(f"ledger after epoch {epoch} has a number beyond its width: {error}") from error
+    return b"".join(parts)
+
+
+def decode(raw: bytes) -> tuple[int, list[Row], list[Row], list[Row]]:
+    """(epoch, accounts, open windows, tallies); InvalidValue for bytes that `encode` doesn't make."""
+    head = len(_TAG) + sum(_HEAD)
+    if raw[: len(_TAG)] != _TAG or len(raw) < head:
+        raise InvalidValue(f"ledger begins with {raw[:4]!r}: give bytes that Ledger.encode made")
+    after, *counts = _unpack(raw, len(_TAG), _HEAD)
+    size = head + sum(n * sum(widths) for n, (widths, _) in zip(counts, _TABLES, strict=True))
+    if len(raw) != size:
+        raise InvalidValue(f"ledger has {len(raw)} bytes, its head says {size}: it is cut or joined")
+    tables: list[list[Row]] = []
+    at = head
+    for rows, (widths, keys) in zip(counts, _TABLES, strict=True):
+        step = sum(widths)
+        table = [_unpack(raw, at + i * step, widths) for i in range(rows)]
+        if any(a[:keys] >= b[:keys] for a, b in pairwise(table)):
+            raise InvalidValue("ledger has rows out of order or twice: give bytes that Ledger.encode made")
+        tables.append(table)
+        at += rows * step
+    return after - 1, tables[0], tables[1], tables[2]
+
+
+def _pack(row: Row, widths: Sequence[int]) -> bytes:
+    return b"".join([value.to_bytes(width, "big") for value, width in zip(row, widths, strict=True)])
+
+
+def _unpack(raw: bytes, at: int, widths: Sequence[int]) -> Row:
+    values = []
+    for width in widths:
+        values.append(int.from_bytes(raw[at : at + width], "big"))
+        at += width
+    return tuple(values)

@@ -1,0 +1,161 @@
+"""EIP-712 for messages of static fields, and every message of the system that is signed.
+
+Each message has a type of its own and a domain bound to chain and contract, so a signature says one thing in
+one place. The Solidity type is derived from the dataclass: the two can't drift apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated, ClassVar, Final, get_origin, get_type_hints
+
+from oracle.ground.address import raw_address
+from oracle.ground.errors import InvalidValue
+from oracle.ground.keccak import keccak256
+from oracle.ground.widths import bytes32, uint
+
+UInt32 = Annotated[int, "uint32"]
+UInt64 = Annotated[int, "uint64"]
+UInt256 = Annotated[int, "uint256"]
+Bytes32 = Annotated[bytes, "bytes32"]
+Address = Annotated[str, "address"]
+
+VERSION: Final = "1"
+ATTESTATIONS: Final = "Epochal Attestations"
+NODE_LICENSE: Final = "Epochal NodeLicense"
+JOB_ESCROW: Final = "Epochal JobEscrow"
+HEARTBEAT: Final = "Epochal Heartbeat"
+
+_DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """Where a signature counts: `contract` is its address in text, see `ground.address`."""
+
+    name: str
+    version: str
+    chain_id: int
+    contract: str
+
+    def separator(self) -> bytes:
+        """The EIP-712 domain separator."""
+        return _separator(self)
+
+
+@lru_cache(maxsize=64)  # a service signs in a handful of domains, a heartbeat comes 5,000 times a second
+def _separator(domain: Domain) -> bytes:
+    return keccak256(
+        keccak256(_DOMAIN_TYPE)
+        + keccak256(domain.name.encode())
+        + keccak256(domain.version.encode())
+        + _word("uint256", "chain id", domain.chain_id)
+        + _word("address", "contract", domain.contract)
+    )
+
+
+class TypedStruct:
+    """A frozen dataclass of annotated fields becomes an EIP-712 struct by deriving from this.
+
+    A class says in `DOMAIN` where it counts; `TYPE` and `TYPE_HASH` follow from its fields.
+    """
+
+    __slots__ = ()
+    DOMAIN: ClassVar[str]
+    TYPE: ClassVar[str]
+    TYPE_HASH: ClassVar[bytes]
+    _members: ClassVar[tuple[tuple[str, str], ...]]
+
+    def __init_subclass__(cls) -> None:
+        hints = get_type_hints(cls, include_extras=True).items()
+        cls._members = tuple((name, h.__metadata__[0]) for name, h in hints if get_origin(h) is Annotated)
+        cls.TYPE = f"{cls.__name__}({','.join(f'{kind} {name}' for name, kind in cls._members)})"
+        cls.TYPE_HASH = keccak256(cls.TYPE.encode())
+
+    @classmethod
+    def domain(cls, chain_id: int, contract: str) -> Domain:
+        """The domain in which this message counts."""
+        return Domain(cls.DOMAIN, VERSION, chain_id, contract)
+
+    def struct_hash(self) -> bytes:
+        """EIP-712 `hashStruct`; InvalidValue when a field doesn't fit its type."""
+        words = [_word(kind, name, getattr(self, name)) for name, kind in self._members]
+        return keccak256(self.TYPE_HASH + b"".join(words))
+
+    def digest(self, domain: Domain) -> bytes:
+        """The 32 bytes to sign; InvalidValue for a domain of another purpose or a field of wrong width."""
+        if domain.name != self.DOMAIN:
+            raise InvalidValue(
+                f"domain is {domain.name!r} for {type(self).__name__}: use {self.DOMAIN!r}, its only one"
+            )
+        return keccak256(b"\x19\x01" + _separator(domain) + self.struct_hash())
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport(TypedStruct):
+    """The committee's agreed statement for one epoch."""
+
+    DOMAIN: ClassVar[str] = ATTESTATIONS
+    epoch: UInt64
+    committee: UInt64
+    root: Bytes32
+    parent: Bytes32
+    anchor: Bytes32
+    evidence: Bytes32
+
+
+@dataclass(frozen=True, slots=True)
+class Observation(TypedStruct):
+    """One oracle's commitment to its view of one epoch."""
+
+    DOMAIN: ClassVar[str] = ATTESTATIONS
+    epoch: UInt64
+    committee: UInt64
+    contentHash: Bytes32  # noqa: N815  the name in Solidity
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConsent(TypedStruct):
+    """A node agrees to serve under a licence of `holder`."""
+
+    DOMAIN: ClassVar[str] = NODE_LICENSE
+    licence: UInt256
+    holder: Address
+    node: Address
+    nonce: UInt256
+    deadline: UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance(TypedStruct):
+    """A node agrees to one placement under the terms it read."""
+
+    DOMAIN: ClassVar[str] = JOB_ESCROW
+    job: UInt64
+    slot: UInt32
+    generation: UInt32
+    licence: UInt256
+    terms: Bytes32
+    expiry: UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat(TypedStruct):
+    """A node's "I am alive" to one oracle. The contract of its domain is Attestations."""
+
+    DOMAIN: ClassVar[str] = HEARTBEAT
+    oracle: Address
+    sequence: UInt64
+    challenge: Bytes32
+
+
+def _word(kind: str, name: str, value: int | bytes | str) -> bytes:
+    """A field as its 32-byte word."""
+    if kind == "bytes32" and isinstance(value, bytes):
+        return bytes32(name, value)
+    if kind == "address" and isinstance(value, str):
+        return bytes(12) + raw_address(value)
+    if kind.startswith("uint") and isinstance(value, int):
+        return uint(name, value, int(kind[4:])).to_bytes(32, "big")
+    raise InvalidValue(f"{name} is {value!r}: give a {kind}")

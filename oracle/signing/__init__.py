@@ -1,0 +1,1 @@
+"""Compact signatures and who makes them."""

@@ -1,0 +1,60 @@
+"""One durable commit for many waiting requests: the disk syncs once, then all of them are answered."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+from oracle.telemetry.store import BitmapStore, StoreError
+
+_LOG = logging.getLogger("epochal.telemetry")
+
+
+class GroupCommit:
+    """Commits a store in a thread of its own whenever somebody waits for it. Use it inside one event loop."""
+
+    def __init__(self, store: BitmapStore) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, "epochal-commit")
+        self._wanted = asyncio.Event()
+        self._next: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stopping = False
+        self._task = asyncio.create_task(self._run())
+        self.failure: str | None = None
+        """Why the last commit failed, or None if it succeeded."""
+
+    async def durable(self) -> None:
+        """Return when everything marked before the call is durable. StoreError if it could not be made so."""
+        self._wanted.set()
+        await asyncio.shield(self._next)
+
+    def request(self) -> None:
+        """Ask for a commit without waiting for it."""
+        self._wanted.set()
+
+    async def stop(self) -> None:
+        """Finish the commit under way, make the last one, and end. StoreError if the last one failed."""
+        self._stopping = True
+        self._wanted.set()
+        await self._task
+        self._thread.shutdown()
+        self._store.commit()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            await self._wanted.wait()
+            self._wanted.clear()
+            waiting, self._next = self._next, loop.create_future()
+            try:
+                await loop.run_in_executor(self._thread, self._store.write, self._store.take())
+            except StoreError as error:
+                if self.failure is None:
+                    _LOG.error("heartbeats are not durable: %s", error)
+                self.failure = str(error)
+                waiting.set_exception(error)
+                waiting.exception()  # nobody may be waiting
+            else:
+                self.failure = None
+                waiting.set_result(None)

@@ -1,0 +1,1 @@
+"""Whole runs put together: the demonstration, and replays of traces."""

@@ -1,0 +1,98 @@
+"""A keeper: settles final reports, releases what is due, pays, burns and closes. Anyone may be one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chain.network import Network
+from chain.transactions import Call, Sender, Wallet
+from oracle.ground.leaves import Leaf
+from oracle.ground.merkle import Tree
+from settlement.plan import settle_calls
+
+# Claims and releases in one transaction: each costs up to some 60,000 gas.
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What is booked of an assignment; seconds, and UNIX seconds for the times."""
+
+    stop: int
+    through: int
+    earned: int
+    accounted: int
+    claimed: int
+    held: int
+
+
+class Keeper:
+    """Acts for nobody: whatever it sends pays the ones the contracts name."""
+
+    def __init__(self, network: Network, sender: Sender, wallet: Wallet) -> None:
+        self.network = network
+        self.sender = sender
+        self.wallet = wallet
+
+    def booked(self, assignments: Sequence[int]) -> dict[int, Booked]:
+        """The present books of assignments, by id."""
+        books: dict[int, Booked] = {}
+        for start in range(0, len(assignments), 500):
+            page = list(assignments[start : start + 500])
+            for view in self.network.escrow.functions.assignmentsOf(page).call():
+                fields = list(view.values()) if isinstance(view, dict) else list(view)
+                books[fields[0]] = Booked(*fields[6:12])
+        return books
+
+    def settle(self, epoch: int, tree: Tree) -> int:
+        """Settle every leaf of a final report that moves something; returns how many transactions it took."""
+        ids = [leaf.id for leaf in tree.leaves if leaf.kind]
+        books = self.booked(ids)
+
+        def moves(leaf: Leaf) -> bool:
+            known = books[leaf.id]
+            return known.through < known.stop or leaf.earned > known.earned
+
+        calls = [
+            Call.of(
+                f"settle {len(one.leaves)}" if len(one.leaves) in (1, 100, 1000) else "settle range",
+                self.wallet,
+                self.network.escrow.functions.settleRange(
+                    epoch, one.job, one.tree_index, list(one.leaves), list(one.proof)
+                ),
+            )
+            for one in settle_calls(tree, moves)
+        ]
+        for call in calls:
+            self.sender.send([call])
+        return len(calls)
+
+    def release(self, assignments: Sequence[int]) -> None:
+        """Release what is due of the held seconds."""
+        held = [key for key, one in self.booked(assignments).items() if one.held]
+        self._paged("release held", held, self.network.escrow.functions.releaseHeld)
+
+    def claim(self, assignments: Sequence[int]) -> None:
+        """Pay out what is earned and not claimed."""
+        due = [key for key, one in self.booked(assignments).items() if one.earned > one.claimed]
+        self._paged("claim", due, self.network.escrow.functions.claim)
+
+    def close(self, job: int) -> None:
+        """Second step of leaving."""
+        self.sender.send([Call.of("close job", self.wallet, self.network.escrow.functions.closeJob(job))])
+
+    def refund(self, job: int) -> None:
+        """Pay the CSP what is refundable."""
+        self.sender.send([Call.of("refund", self.wallet, self.network.escrow.functions.withdrawRefund(job))])
+
+    def burn(self, job: int) -> None:
+        """Send the job's burnable shares to the burner and burn them."""
+        escrow, burner = self.network.escrow.functions, self.network.burner.functions
+        self.sender.send([Call.of("send to burn", self.wallet, escrow.sendToBurn(job))])
+        self.sender.send([Call.of("burn", self.wallet, burner.burn(self.network.addresses.token))])
+
+    def _paged(self, label: str, ids: Sequence[int], function: object) -> None:
+        for start in range(0, len(ids), _PAGE):
+            page = list(ids[start : start + _PAGE])
+            self.sender.send([Call.of(label, self.wallet, function(page))])  # type: ignore[operator]
