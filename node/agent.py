@@ -27,9 +27,7 @@ def run_agent(settings: NodeSettings) -> int:
     return 0
 
 
-async def beat_until_stopped(
-    settings: NodeSettings, signer: Signer, say: Callable[[str], None] | None = None
-) -> None:
+async def beat_until_stopped(settings: NodeSettings, signer: Signer, say: Callable[[str], None] | None = None) -> None:
     """Run the links in this event loop until SIGTERM, SIGINT or cancellation; `say` gets each line."""
     tell = say or _print
     stop = asyncio.Event()

@@ -43,16 +43,10 @@ def _from_keystore(keystore: Path, password_file: Path) -> LocalSigner:
         key = bytes(Account.decrypt(json.loads(content), password))
     except ValueError as error:
         if "MAC" in str(error):
-            raise SettingsError(
-                f"--keystore {keystore}: the password in {password_file} doesn't open it"
-            ) from None
-        raise SettingsError(
-            f"--keystore {keystore}: is no key file ({error}); give a version 3 JSON"
-        ) from None
+            raise SettingsError(f"--keystore {keystore}: the password in {password_file} doesn't open it") from None
+        raise SettingsError(f"--keystore {keystore}: is no key file ({error}); give a version 3 JSON") from None
     except (KeyError, TypeError, AttributeError, NotImplementedError) as error:
-        raise SettingsError(
-            f"--keystore {keystore}: is no key file ({error!r}); give a version 3 JSON"
-        ) from None
+        raise SettingsError(f"--keystore {keystore}: is no key file ({error!r}); give a version 3 JSON") from None
     return LocalSigner(key)
 
 
@@ -60,6 +54,4 @@ def _read(path: Path, option: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(
-            f"{option} {path}: can't be read ({error}); check the path and its rights"
-        ) from error
+        raise SettingsError(f"{option} {path}: can't be read ({error}); check the path and its rights") from error

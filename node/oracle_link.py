@@ -115,9 +115,7 @@ class OracleLink:
         for _ in range(MOST_TRIES):
             self._sequence = max(self._sequence + 1, time.time_ns() // 1_000_000)
             if self._sequence >= 2**64:
-                raise LinkError(
-                    f"it claims to have accepted sequence {self._sequence - 1}, the last there is"
-                )
+                raise LinkError(f"it claims to have accepted sequence {self._sequence - 1}, the last there is")
             wire = heartbeat.sign(self._signer, self._domain, terms.oracle, self._sequence, self._challenge)
             before = time.monotonic()
             status, answer = await self._call("POST", "/v1/heartbeats", wire)

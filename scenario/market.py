@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from web3.logs import DISCARD
+
 from chain.network import Network, NetworkSettings, deploy
 from chain.transactions import Call, Sender, Wallet
 from oracle.ground.ids import pack
@@ -45,6 +47,15 @@ class Serving:
     def address(self) -> str:
         """The node's address, lower case."""
         return self.signer.address.lower()
+
+    def operator_key(self) -> bytes:
+        """The key of its operator."""
+        return operator_key(self.name)
+
+    @staticmethod
+    def of(name: str, key: bytes, licence: int) -> Serving:
+        """A node by its key."""
+        return Serving(name, key, LocalSigner(key), licence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +110,7 @@ class Market:
         self._paged([Call.of("mint licence", governor, licences.mint(one.address), 250_000) for one in operators])
         nodes, links = [], []
         for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
-            node = Serving(name, node_key(name), LocalSigner(node_key(name)), first + index)
+            node = Serving.of(name, node_key(name), first + index)
             deadline = self.job.ends_at
             consent = NodeConsent(node.licence, operator.address, node.signer.address, 0, deadline)
             signature = node.signer.sign(consent.digest(self.network.consent_domain))
@@ -120,7 +131,7 @@ class Market:
         self.sender.send([Call.of("mint test tokens", self.csp, token.mint(self.csp.address, deposit), 200_000)])
         self.sender.send([Call.of("approve", self.csp, token.approve(address, deposit), 100_000)])
         (receipt,) = self.sender.send([Call.of("create and fund job", self.csp, escrow.createJob(terms), 1_000_000)])
-        (event,) = self.network.escrow.events.JobCreated().process_receipt(receipt)
+        (event,) = self.network.escrow.events.JobCreated().process_receipt(receipt, errors=DISCARD)
         return event["args"]["job"], deposit
 
     def terms(self) -> tuple[object, ...]:

@@ -41,13 +41,20 @@ class AnchorReader:
         self._assignments: list[int] = []
         self._settled: set[int] = set()
         self._scanned = -1
+        # An anchor is read several times in a round: its state can't change.
+        self._last_placed: tuple[str, int, list[Placed]] | None = None
+        self._last_committee: tuple[str, Committee] | None = None
 
     def committee(self, at: Block) -> Committee:
         """The set in force at a block."""
+        if self._last_committee and self._last_committee[0] == at.hash:
+            return self._last_committee[1]
         calls = self.network.attestations.functions
         version = self.network.chain.call(calls.committeeInForce(), at)[0]
         signers, _ = self.network.chain.call(calls.committee(version), at)
-        return Committee(version, tuple(bytes.fromhex(signer[2:]) for signer in signers))
+        committee = Committee(version, tuple(bytes.fromhex(signer[2:]) for signer in signers))
+        self._last_committee = (at.hash, committee)
+        return committee
 
     def last_final(self, at: Block) -> FinalReport:
         """The last report that is final at a block."""
@@ -59,6 +66,8 @@ class AnchorReader:
 
         An assignment whose leaf had left the tree by the last final report is not asked for again.
         """
+        if self._last_placed and self._last_placed[:2] == (anchor.hash, last_final_epoch):
+            return self._last_placed[2]
         self._scan(anchor.number)
         wanted = [key for key in self._assignments if key not in self._settled]
         placed: list[Placed] = []
@@ -72,6 +81,7 @@ class AnchorReader:
             stop = max(one.subject.stop, clock.genesis)
             if done and last_final_epoch > clock.covering(stop) + self.network.appeal_epochs:
                 self._settled.add(one.subject.assignment_id)
+        self._last_placed = (anchor.hash, last_final_epoch, placed)
         return placed
 
     def _placed(self, view: dict[str, Any]) -> Placed:

@@ -17,9 +17,7 @@ from oracle.ground.errors import InvalidValue
 class Challenges:
     """The challenges of one oracle. `period` is the seconds between rotations; `secret` has 32 bytes."""
 
-    def __init__(
-        self, period: int, secret: bytes | None = None, draw: Callable[[int], bytes] = os.urandom
-    ) -> None:
+    def __init__(self, period: int, secret: bytes | None = None, draw: Callable[[int], bytes] = os.urandom) -> None:
         if period <= 0:
             raise InvalidValue(f"challenge period is {period} s; make it one second or more")
         self.period = period

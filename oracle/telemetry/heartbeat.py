@@ -83,9 +83,7 @@ def decode(raw: bytes) -> SignedHeartbeat:
     UnknownVersion for another version, else MalformedHeartbeat for another length.
     """
     if raw and raw[0] != VERSION:
-        raise UnknownVersion(
-            f"heartbeat version is {raw[0]}, this one reads {VERSION}: update the node agent"
-        )
+        raise UnknownVersion(f"heartbeat version is {raw[0]}, this one reads {VERSION}: update the node agent")
     if len(raw) != SIZE:
         raise MalformedHeartbeat(f"heartbeat has {len(raw)} bytes: send the {SIZE} that `encode` makes")
     _, oracle, sequence, challenge, signature = _LAYOUT.unpack(raw)

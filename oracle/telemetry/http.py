@@ -63,9 +63,7 @@ class TelemetryServer:
             await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await runner.cleanup()
-            raise ServerError(
-                f"can't listen on {host}:{port} ({error.strerror}); name another address"
-            ) from error
+            raise ServerError(f"can't listen on {host}:{port} ({error.strerror}); name another address") from error
         self._runner = runner
         self._commits = GroupCommit(self._store)
         self._pulse = asyncio.create_task(self._keep_alive(self._commits))

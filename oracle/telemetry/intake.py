@@ -90,9 +90,7 @@ class Intake:
         now: Callable[[], float],
         challenges: Challenges | None = None,
     ) -> None:
-        Heartbeat(oracle, 0, bytes(32)).digest(
-            domain
-        )  # a wrong address or domain shows here, not as bad signatures
+        Heartbeat(oracle, 0, bytes(32)).digest(domain)  # a wrong address or domain shows here, not as bad signatures
         self.oracle = "0x" + raw_address(oracle).hex()
         self.clock = clock
         self.now = now

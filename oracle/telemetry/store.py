@@ -89,9 +89,7 @@ class BitmapStore:
         self._ids: dict[str, int] = {}
         self._sequences: list[int] = [0]
         with self._disk, self._failing("read"):
-            for key, address, sequence in self._database.execute(
-                "SELECT id, address, sequence FROM node ORDER BY id"
-            ):
+            for key, address, sequence in self._database.execute("SELECT id, address, sequence FROM node ORDER BY id"):
                 self._ids["0x" + address.hex()] = key
                 self._sequences.append(int.from_bytes(sequence, "big"))
             self._logged = 0
@@ -116,9 +114,7 @@ class BitmapStore:
         if not 0 <= epoch <= _MAX_EPOCH:
             raise InvalidValue(f"epoch is {epoch}, outside 0..{_MAX_EPOCH}; check the clock's genesis")
         if not 0 <= tick < self.clock.ticks_per_epoch:
-            raise InvalidValue(
-                f"tick is {tick}, outside 0..{self.clock.ticks_per_epoch - 1}; take it from the clock"
-            )
+            raise InvalidValue(f"tick is {tick}, outside 0..{self.clock.ticks_per_epoch - 1}; take it from the clock")
         if not 0 <= sequence < 2**64:
             raise InvalidValue(f"sequence is {sequence}, not a u64; take it from a decoded heartbeat")
         with self._memory:
@@ -192,9 +188,7 @@ class BitmapStore:
         except StoreError:
             with self._memory:
                 later = self._pending
-                self._pending = Batch(
-                    batch.nodes + later.nodes, batch.marks + later.marks, batch.bits + later.bits
-                )
+                self._pending = Batch(batch.nodes + later.nodes, batch.marks + later.marks, batch.bits + later.bits)
             raise
         with self._disk:
             self._logged += len(batch.marks) // MARK.size
@@ -328,6 +322,4 @@ class BitmapStore:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.path}: can't be {what} ({error}); check the disk, its space and rights"
-            ) from error
+            raise StoreError(f"{self.path}: can't be {what} ({error}); check the disk, its space and rights") from error

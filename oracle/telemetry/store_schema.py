@@ -43,9 +43,7 @@ def open_database(path: Path, clock: EpochClock, label: str) -> sqlite3.Connecti
     try:
         database = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise StoreError(
-            f"{path}: can't be opened ({error}); check that its folder exists and is writable"
-        ) from error
+        raise StoreError(f"{path}: can't be opened ({error}); check that its folder exists and is writable") from error
     wanted = {"clock": f"{clock.genesis}/{clock.length}/{clock.tick}", "label": label}
     try:
         database.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -62,12 +60,8 @@ def open_database(path: Path, clock: EpochClock, label: str) -> sqlite3.Connecti
     except sqlite3.OperationalError as error:
         database.close()
         if "locked" in str(error):
-            raise StoreError(
-                f"{path}: is in use by another process; stop it or name another store"
-            ) from error
-        raise StoreError(
-            f"{path}: can't be opened ({error}); check its folder, its rights and the disk"
-        ) from error
+            raise StoreError(f"{path}: is in use by another process; stop it or name another store") from error
+        raise StoreError(f"{path}: can't be opened ({error}); check its folder, its rights and the disk") from error
     except sqlite3.DatabaseError as error:
         database.close()
         raise StoreError(f"{path}: is not an oracle's store ({error}); name another path") from error
@@ -99,13 +93,10 @@ def _recognise(database: sqlite3.Connection, path: Path, wanted: dict[str, str])
         raise StoreError(f"{path}: is a database but not an oracle's store; name another path")
     (schema,) = database.execute("PRAGMA user_version").fetchone()
     if schema != SCHEMA:
-        raise StoreError(
-            f"{path}: has schema {schema}, this version reads {SCHEMA}; use the version that wrote it"
-        )
+        raise StoreError(f"{path}: has schema {schema}, this version reads {SCHEMA}; use the version that wrote it")
     stored: dict[str, str] = dict(database.execute("SELECT key, value FROM meta").fetchall())
     for key, value in wanted.items():
         if stored.get(key) != value:
             raise StoreError(
-                f"{path}: belongs to another network ({key} {stored.get(key)!r}, not {value!r}); "
-                "name another path"
+                f"{path}: belongs to another network ({key} {stored.get(key)!r}, not {value!r}); name another path"
             )

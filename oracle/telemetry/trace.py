@@ -118,9 +118,7 @@ class Trace:
         try:
             return self._nodes[node]
         except KeyError:
-            raise TraceError(
-                f"{self.source}: has no node {show(node)}; use one of its {len(self.nodes)}"
-            ) from None
+            raise TraceError(f"{self.source}: has no node {show(node)}; use one of its {len(self.nodes)}") from None
 
 
 def load(path: str | PathLike[str]) -> Trace:

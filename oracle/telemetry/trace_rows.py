@@ -112,9 +112,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
         with path.open("rb") as raw:
             begin = raw.peek(8)[:8]
             if not begin:
-                raise TraceError(
-                    f"{path}: the file is empty; it needs the header node,start,end,state and rows"
-                )
+                raise TraceError(f"{path}: the file is empty; it needs the header node,start,end,state and rows")
             told = path.suffix if path.suffix in _MAGIC else ""
             found = next((suffix for suffix, magic in _MAGIC.items() if begin.startswith(magic)), "")
             if told != found:
@@ -129,9 +127,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             else:
                 yield raw
     except IsADirectoryError as error:
-        raise TraceError(
-            f"{path}: is a directory; name the trace file in it, such as trace.csv.xz"
-        ) from error
+        raise TraceError(f"{path}: is a directory; name the trace file in it, such as trace.csv.xz") from error
     except FileNotFoundError as error:
         raise TraceError(f"{path}: no such file; check the path") from error
     except OSError as error:
@@ -163,17 +159,13 @@ def _lines(path: Path, stream: IO[bytes]) -> Iterator[str]:
             raise _wrong(path, number, "the line is not UTF-8", "save the file as UTF-8") from error
         text = text.removesuffix("\n").removesuffix("\r")
         if "\r" in text:
-            raise _wrong(
-                path, number, "a carriage return stands inside the line", "end lines with LF or CRLF"
-            )
+            raise _wrong(path, number, "a carriage return stands inside the line", "end lines with LF or CRLF")
         yield text
 
 
 def _check_header(path: Path, cells: list[str]) -> None:
     if cells != HEADER:
-        raise _wrong(
-            path, 1, f"the header is {show(','.join(cells))}", "the first line must be node,start,end,state"
-        )
+        raise _wrong(path, 1, f"the header is {show(','.join(cells))}", "the first line must be node,start,end,state")
 
 
 def _check_name(path: Path, line: int, node: str) -> None:
@@ -182,13 +174,9 @@ def _check_name(path: Path, line: int, node: str) -> None:
     if node != node.strip():
         raise _wrong(path, line, f"the node's name {show(node)} has space at an edge", "remove it")
     if not node.isprintable():
-        raise _wrong(
-            path, line, f"the node's name {show(node)} has a character that can't be printed", "remove it"
-        )
+        raise _wrong(path, line, f"the node's name {show(node)} has a character that can't be printed", "remove it")
     if len(node) > _LONGEST_NAME:
-        raise _wrong(
-            path, line, f"the node's name has {len(node)} characters", f"use at most {_LONGEST_NAME}"
-        )
+        raise _wrong(path, line, f"the node's name has {len(node)} characters", f"use at most {_LONGEST_NAME}")
 
 
 def _second(path: Path, line: int, column: str, text: str) -> int:
@@ -201,7 +189,5 @@ def _second(path: Path, line: int, column: str, text: str) -> int:
             cure = "seconds are whole: round it"
         raise _wrong(path, line, what, cure)
     if len(text) > 20 or int(text) > LATEST:
-        raise _wrong(
-            path, line, f"{column} is {show(text)}, above {LATEST}", "write seconds, not milliseconds"
-        )
+        raise _wrong(path, line, f"{column} is {show(text)}, above {LATEST}", "write seconds, not milliseconds")
     return int(text)

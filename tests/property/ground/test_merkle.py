@@ -138,7 +138,12 @@ def test_range__reaching_beyond_the_root__is_malformed() -> None:
     # An unchecked start leaves the second hash of this range unpaired: it would pay a leaf of no tree.
     tree = tree_of(2)
     real = tree.leaves[1].hash()
-    for index, hashes in ((1, [real, STRANGER]), (0, [tree.root, STRANGER]), (0, [real, STRANGER])):
+    for index, hashes in (
+        (1, [real, STRANGER]),
+        (0, [tree.root, STRANGER]),
+        (0, [tree.root, STRANGER, STRANGER]),
+        (2, [STRANGER] * 6),
+    ):
         with pytest.raises(MalformedRange):
             verify_range(tree.root, hashes, index, tree.proof(1))
 

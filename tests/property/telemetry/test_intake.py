@@ -67,7 +67,7 @@ def test_decode__any_bytes__what_it_reads_it_writes(raw: bytes) -> None:
     try:
         beat = heartbeat.decode(raw)
     except EpochalError:
-        assert len(raw) != heartbeat.SIZE or raw[0] != heartbeat.VERSION  # noqa: PT017
+        assert len(raw) != heartbeat.SIZE or raw[0] != heartbeat.VERSION
     else:
         assert heartbeat.encode(beat) == raw
 

@@ -1,7 +1,5 @@
 """The committee's rule on the cases it was made for."""
 
-import pytest
-
 from oracle.ground.median import agree, fault_bound, measured_needs, quorum
 from oracle.ground.uptime import ZERO, Uptime
 

@@ -128,9 +128,9 @@ def test_write__disk_refuses__marks_wait_for_the_next_commit(
 
 def test_open__another_network_or_clock__refused(store: BitmapStore, path: Path) -> None:
     store.close()
-    with pytest.raises(StoreError, match="another network .label 'net', not 'other'"):
+    with pytest.raises(StoreError, match=r"another network .label 'net', not 'other'"):
         BitmapStore(path, CLOCK, "other")
-    with pytest.raises(StoreError, match="another network .clock '1000/200/10', not '1000/200/20'"):
+    with pytest.raises(StoreError, match=r"another network .clock '1000/200/10', not '1000/200/20'"):
         BitmapStore(path, EpochClock(1000, 200, 20), "net")
 
 

@@ -1,0 +1,147 @@
+"""The options of a replay, checked against the trace before anything starts."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oracle.ground.clock import EpochClock
+from oracle.ground.errors import EpochalError
+from oracle.ground.policy import Policy
+from oracle.telemetry.trace import Trace
+
+# A chain must be started and a network deployed before the genesis.
+LEAD = 3_600
+_MIN_LENGTH = 4
+_MAX_EPOCHS = 100_000
+
+
+class BadOption(EpochalError):
+    """An option that can't work; the text names it, its value and the cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayOptions:
+    """What a replay is asked to do. Times in UNIX seconds, spans in seconds, money in the token's smallest unit.
+
+    genesis              start of epoch 0; None: the trace's first second
+    epochs               (first, after the last); None: all that the trace reaches into
+    settle_every         epochs between settlements; the last epoch is always settled
+    protocol_share_ppm   the protocol's share of the earned, burned, in millionths
+    """
+
+    trace: Path
+    out: Path
+    genesis: int | None
+    epoch_length: int
+    tick: int
+    epochs: tuple[int | None, int | None]
+    oracles: int
+    policy: Policy
+    price: int
+    settle_every: int
+    appeal_epochs: int
+    protocol_share_ppm: int
+    rpc: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One enrolment of a node inside the replayed time: an assignment to be."""
+
+    slot: int
+    generation: int
+    node: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What follows from options and trace: the clock, the epochs, and who is enrolled when.
+
+    nodes: names of the nodes that are enrolled at any time in the replayed epochs; a node's slot is its place here.
+    """
+
+    clock: EpochClock
+    first: int
+    after: int
+    nodes: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+    @property
+    def starts_at(self) -> int:
+        """Start of the first replayed epoch, UNIX seconds."""
+        return self.clock.start(self.first)
+
+    @property
+    def ends_at(self) -> int:
+        """End of the last replayed epoch, UNIX seconds."""
+        return self.clock.start(self.after)
+
+
+def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
+    """The schedule of a replay; BadOption when options and trace don't fit."""
+    genesis = trace.first_start if options.genesis is None else options.genesis
+    if genesis < LEAD:
+        raise BadOption(
+            f"--genesis {genesis}: a chain has to start an hour before it; give a genesis of at least {LEAD} and "
+            "shift the trace with it"
+        )
+    if options.epoch_length < _MIN_LENGTH:
+        raise BadOption(f"--epoch-length {options.epoch_length}: give at least {_MIN_LENGTH} seconds")
+    if options.tick < 1 or options.epoch_length % options.tick:
+        raise BadOption(
+            f"--tick {options.tick}: it doesn't divide the epoch of {options.epoch_length} s into whole ticks; "
+            "choose another --tick or --epoch-length"
+        )
+    clock = EpochClock(genesis, options.epoch_length, options.tick)
+    if trace.last_end <= genesis:
+        raise BadOption(
+            f"--genesis {genesis}: the trace ends at {trace.last_end}, before it; give a genesis inside the trace"
+        )
+    reach = clock.covering(trace.last_end) + 1
+    first = 0 if options.epochs[0] is None else options.epochs[0]
+    after = reach if options.epochs[1] is None else options.epochs[1]
+    if not 0 <= first < after <= reach:
+        raise BadOption(f"--epochs {first}:{after}: the trace has epochs 0:{reach}; give A:B with 0 <= A < B <= {reach}")
+    if after - first > _MAX_EPOCHS:
+        raise BadOption(f"--epochs {first}:{after}: at most {_MAX_EPOCHS} in one replay; choose fewer or a longer epoch")
+
+    begins, ends = clock.start(first), clock.start(after)
+    enrolled: dict[str, list[tuple[int, int]]] = {}
+    for node in trace.nodes:
+        cut = [(max(a, begins), min(b, ends)) for a, b in trace.enrolments(node) if a < ends and b > begins]
+        if cut:
+            enrolled[node] = cut
+    if not enrolled:
+        raise BadOption(f"--epochs {first}:{after}: no node of the trace is enrolled in them; choose others")
+    spans = [
+        Span(slot, generation, node, start, end)
+        for slot, (node, cut) in enumerate(enrolled.items())
+        for generation, (start, end) in enumerate(cut, start=1)
+    ]
+    deposit = options.price * len(enrolled) * (ends - begins) // options.epoch_length
+    if deposit >= 1 << 96:
+        raise BadOption(f"--price {options.price}: the deposit of {deposit} doesn't fit 96 bits; choose a lower price")
+    return Schedule(clock, first, after, tuple(enrolled), tuple(spans))
+
+
+def fingerprint(options: ReplayOptions, plan: Schedule) -> dict[str, Any]:
+    """What must be the same for a replay to go on where it was."""
+    return {
+        "trace_sha256": hashlib.sha256(options.trace.read_bytes()).hexdigest(),
+        "genesis": plan.clock.genesis,
+        "epoch_length": options.epoch_length,
+        "tick": options.tick,
+        "epochs": [plan.first, plan.after],
+        "oracles": options.oracles,
+        "policy": list(options.policy.abi_values()),
+        "price": options.price,
+        "settle_every": options.settle_every,
+        "appeal_epochs": options.appeal_epochs,
+        "protocol_share_ppm": options.protocol_share_ppm,
+        "rpc": options.rpc,
+    }

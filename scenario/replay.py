@@ -1,0 +1,418 @@
+"""`epochal replay`: a trace of real availability through the same code and the same contracts, on a chain whose clock is
+moved by hand."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+from chain.anvil import Anvil
+from chain.client import Chain
+from chain.network import Addresses, Network, NetworkSettings, Timing
+from chain.transactions import Call, SteppedSender, Wallet
+from oracle.committee.agreement import leaves_by_id
+from oracle.committee.anchor import AnchorReader
+from oracle.committee.member import Member
+from oracle.committee.round import SignedReport, agree_on
+from oracle.ground import bitmap
+from oracle.ground.errors import EpochalError
+from oracle.ground.ids import pack
+from oracle.ground.leaves import Leaf
+from oracle.telemetry.store import BitmapStore
+from oracle.telemetry.trace import Trace, load
+from scenario import plots, results
+from scenario.checkpoint import CannotResume, Workspace, write_whole
+from scenario.market import JobSpec, Market, Serving, key_of, node_key, oracle_signers
+from scenario.options import LEAD, BadOption, ReplayOptions, Schedule, fingerprint, schedule
+from scenario.timeline import Event, Timeline
+from settlement.keeper import Keeper
+from settlement.money import Rates
+
+# Blocks only when asked for, in the order of arrival, finalized two blocks behind the head, gas for nothing.
+_ANVIL = (
+    "--no-mining",
+    "--order",
+    "fifo",
+    "--slots-in-an-epoch",
+    "1",
+    "--disable-block-gas-limit",
+    "--base-fee",
+    "0",
+    "--gas-price",
+    "0",
+)
+_SECONDS_BETWEEN_DUMPS = 10.0
+
+
+class Stopped(EpochalError):
+    """The replay was asked to stop; it can go on."""
+
+
+class Progress(Protocol):
+    """Who is told how far a replay is."""
+
+    def phase(self, name: str) -> None:
+        """A phase began."""
+
+    def epoch(self, done: int, of: int) -> None:
+        """So many epochs are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a finished replay came to."""
+
+    summary: dict[str, Any]
+
+
+def replay(options: ReplayOptions, progress: Progress) -> Outcome:
+    """Run a replay, or go on with one, to its end; writes the files of docs/replay.md into `options.out`.
+
+    Raises TraceError, BadOption or CannotResume before anything is written, Stopped after an interrupt, once the
+    present epoch is checkpointed.
+    """
+    trace = load(options.trace)
+    plan = schedule(options, trace)
+    workspace = Workspace(options.out)
+    held = workspace.load(fingerprint(options, plan))
+    with ExitStack() as stack:
+        if options.rpc:
+            chain = Chain(options.rpc)
+            _take_over(chain, plan, fresh=held is None)
+        else:
+            chain = Chain(stack.enter_context(Anvil(*_ANVIL, timestamp=plan.clock.genesis - LEAD)).url)
+        if held is None:
+            options.out.mkdir(parents=True, exist_ok=True)
+            workspace.prepare()
+        elif held.chain_dump is not None:
+            chain.rpc("anvil_loadState", held.chain_dump)
+        run = _Replay(options, plan, trace, workspace, chain, progress, stack)
+        if held is None:
+            run.begin()
+        else:
+            run.resume(held.state)
+        with _interruptible() as asked:
+            for epoch in range(run.next_epoch, plan.after):
+                run.epoch(epoch)
+                if asked():
+                    run.checkpoint()
+                    raise Stopped(
+                        f"stopped after epoch {epoch}; the same command goes on from there ({options.out})"
+                    )
+        return run.finish()
+
+
+def _take_over(chain: Chain, plan: Schedule, fresh: bool) -> None:
+    """Make the clock of a given chain ours; BadOption when it is no anvil or its time is later than the genesis."""
+    head = chain.block("latest")
+    if fresh and head.timestamp >= plan.clock.genesis - 600:
+        raise BadOption(
+            f"--rpc {chain.url}: its clock is at {head.timestamp}, but the network has to be set up before the genesis, "
+            f"{plan.clock.genesis}; start anvil with --timestamp {plan.clock.genesis - LEAD}, or leave --rpc out"
+        )
+    try:
+        chain.rpc("evm_setAutomine", False)
+        chain.rpc("evm_setIntervalMining", 0)
+    except EpochalError as error:
+        raise BadOption(f"--rpc {chain.url}: its clock can't be moved ({error}); give an anvil, or leave --rpc out") from error
+
+
+@contextmanager
+def _interruptible() -> Iterator[Any]:
+    """Within: a first Ctrl-C or SIGTERM is noted, a second one interrupts at once."""
+    asked: list[int] = []
+    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+        for one, handler in kept.items():
+            signal.signal(one, handler)
+
+    for one in kept:
+        signal.signal(one, note)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for one, handler in kept.items():
+            signal.signal(one, handler)
+
+
+class _Replay:
+    """A replay under way."""
+
+    def __init__(
+        self,
+        options: ReplayOptions,
+        plan: Schedule,
+        trace: Trace,
+        workspace: Workspace,
+        chain: Chain,
+        progress: Progress,
+        stack: ExitStack,
+    ) -> None:
+        self.options = options
+        self.plan = plan
+        self.trace = trace
+        self.workspace = workspace
+        self.chain = chain
+        self.progress = progress
+        self.stack = stack
+        self.next_epoch = plan.first
+        self.wall: dict[str, float] = defaultdict(float)
+        self.leaves: dict[int, Leaf] = {}
+        self.timeline = Timeline(SteppedSender(chain))
+        self._last_dump = time.monotonic()
+        length = options.epoch_length
+        self.settings = NetworkSettings(
+            timing=Timing.for_epochs(plan.clock.genesis, length),
+            signers=tuple(signer.address for signer in oracle_signers(options.oracles)),
+            appeal_epochs=options.appeal_epochs,
+            settle_window=max(1, length // 24),
+            protocol_share_ppm=options.protocol_share_ppm,
+        )
+        self.job_spec = JobSpec(options.price, len(plan.nodes), plan.starts_at, plan.ends_at, options.policy)
+
+    # From nothing to a funded job, or from a checkpoint.
+
+    def begin(self) -> None:
+        """Deploy the network, license the nodes, fund the job."""
+        self.progress.phase("setting up contracts, licences and the job")
+        with self._timed("setup"):
+            self.market = Market.open(self.timeline, self.settings, self.job_spec)
+            self.nodes = self.market.license_nodes(self.plan.nodes)
+            self.job, self.deposit = self.market.create_job()
+            self._ready()
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take a checkpoint's state up."""
+        self.progress.phase(f"going on with epoch {state['next_epoch']}")
+        head = self.chain.block("latest")
+        if state["head"] != head.hash:
+            raise CannotResume(
+                f"{self.options.out}: the chain at {self.chain.url} isn't where this replay left it (block {head.number}); "
+                "give it that chain, or another --out"
+            )
+        self.next_epoch = state["next_epoch"]
+        self.wall.update(state["wall"])
+        self.timeline.gas.used.update(state["gas"])
+        self.leaves = {int(key): Leaf(1, int(key), *values) for key, values in state["leaves"].items()}
+        network = Network(self.chain, Addresses(**state["addresses"]))
+        self.market = Market(self.timeline, network, self.job_spec)
+        self.job, self.deposit = state["job"], state["deposit"]
+        self.nodes = []
+        for licence, name in enumerate(self.plan.nodes, start=state["first_licence"]):
+            self.nodes.append(Serving.of(name, node_key(name), licence))
+        self._ready()
+
+    def _ready(self) -> None:
+        """What begin and resume share: oracles, keeper, the things that happen at exact times."""
+        self.network = self.market.network
+        self.keeper = Keeper(self.network, self.timeline, Wallet(self.chain, key_of("keeper")))
+        self.rates = Rates(
+            self.options.price,
+            self.options.epoch_length,
+            self.options.protocol_share_ppm,
+            self.options.policy.csp_share_ppm,
+        )
+        self.ids = [pack(self.job, span.slot, span.generation) for span in self.plan.spans]
+        self.members: list[Member] = []
+        label = f"{self.chain.chain_id}:{self.network.addresses.attestations}"
+        for index, signer in enumerate(oracle_signers(self.options.oracles)):
+            store = BitmapStore(self.workspace.store(index), self.plan.clock, label)
+            self.stack.callback(store.close)
+            # Each oracle has a client of its own: they share no state but the chain's.
+            reader = AnchorReader(Network(Chain(self.chain.url), self.network.addresses))
+            self.members.append(Member(signer, store, reader, self.plan.clock))
+        terms = self.market.terms_hash()
+        events = []
+        for span in self.plan.spans:
+            node = self.nodes[span.slot]
+            events.append(
+                Event(
+                    span.start,
+                    lambda s=span, n=node: self.market.assign(self.job, s.slot, s.generation, n, terms),  # type: ignore[misc]
+                )
+            )
+            if span.end < self.plan.ends_at:
+                events.append(
+                    Event(span.end, lambda s=span: self.market.close_assignment(self.job, s.slot, s.generation))  # type: ignore[misc]
+                )
+        self.timeline.plan(events)
+
+    # One epoch.
+
+    def epoch(self, epoch: int) -> None:
+        """Measure, agree, attest and, when it is due, settle one epoch."""
+        done = epoch - self.plan.first
+        self.progress.epoch(done, self.plan.after - self.plan.first)
+        with self._timed("telemetry"):
+            self._feed(epoch)
+        with self._timed("chain time"):
+            self.timeline.reach(self.plan.clock.end(epoch))
+            anchor = self.members[0].reader.network.chain.block("latest")
+            self.timeline.finalize(anchor)
+        with self._timed("agreement"):
+            signed = agree_on(epoch, self.members)
+        with self._timed("attestation"):
+            self._submit(signed)
+        with self._timed("settlement"):
+            if (done + 1) % self.options.settle_every == 0 or epoch + 1 == self.plan.after:
+                self.keeper.settle(epoch, signed.draft.tree)
+        with self._timed("files"):
+            self._write(signed)
+            for member in self.members:
+                member.forget(epoch)
+        self.next_epoch = epoch + 1
+        if time.monotonic() - self._last_dump > _SECONDS_BETWEEN_DUMPS or self.options.rpc:
+            self.checkpoint()
+        self.progress.epoch(done + 1, self.plan.after - self.plan.first)
+
+    def _feed(self, epoch: int) -> None:
+        """Telemetry in: what each oracle would have seen of the epoch."""
+        clock = self.plan.clock
+        start, end = clock.start(epoch), clock.end(epoch)
+        everything = bitmap.span(range(clock.ticks_per_epoch))
+        enrolled = {span.slot for span in self.plan.spans if span.start < end and span.end > start}
+        seen = [(self.nodes[slot], self.trace.bits(self.nodes[slot].name, clock, epoch)) for slot in sorted(enrolled)]
+        for member in self.members:
+            member.store.observe(epoch, everything)
+            for node, bits in seen:
+                member.store.mark_bits(node.address, epoch, bits.up)
+                member.store.unseen(node.address, epoch, everything & ~bits.seen)
+            member.store.commit()
+
+    def _submit(self, signed: SignedReport) -> None:
+        """Wait the settle delay, submit, and wait until the report is final."""
+        report = signed.draft.report
+        self.timeline.reach(self.plan.clock.end(report.epoch) + self.settings.timing.settle_delay)
+        fields = (report.epoch, report.committee, report.root, report.parent, report.anchor, report.evidence)
+        submit = self.network.attestations.functions.submit(fields, signed.signers, signed.signatures)
+        self.timeline.send([Call.of("attest epoch", self.keeper.wallet, submit)])
+        self.timeline.reach(self.timeline.now + self.settings.timing.activation_delay)
+        # The next round reads the last final report from finalized state.
+        self.timeline.finalize(self.chain.block("latest"))
+
+    def _write(self, signed: SignedReport) -> None:
+        epoch = signed.draft.report.epoch
+        rows = results.epoch_rows(
+            signed.draft,
+            self.leaves,
+            self.job,
+            self.plan.spans,
+            self.plan.clock,
+            self.plan.ends_at,
+            self.options.policy.window_epochs,
+            epoch - 1,
+        )
+        domain = self.network.report_domain
+        shown = {
+            "name": domain.name,
+            "version": domain.version,
+            "chainId": domain.chain_id,
+            "verifyingContract": domain.contract,
+        }
+        write_whole(self.options.out / "reports" / f"{epoch}.json", results.report_json(signed, shown))
+        write_whole(self.workspace.rows / f"{epoch}.json", json.dumps(rows))
+        self.leaves.update(leaves_by_id(signed.draft.tree.leaves))
+
+    def checkpoint(self) -> None:
+        """Write down where this replay stands."""
+        with self._timed("files"):
+            state = {
+                "options": fingerprint(self.options, self.plan),
+                "next_epoch": self.next_epoch,
+                "head": self.chain.block("latest").hash,
+                "addresses": {name: getattr(self.network.addresses, name) for name in Addresses.__dataclass_fields__},
+                "job": self.job,
+                "deposit": self.deposit,
+                "first_licence": self.nodes[0].licence,
+                "leaves": {str(key): [leaf.earned, leaf.accounted] for key, leaf in self.leaves.items()},
+                "gas": dict(self.timeline.gas.used),
+                "wall": dict(self.wall),
+            }
+            dump = None if self.options.rpc else self.chain.rpc("anvil_dumpState")
+            self.workspace.save(state, dump)
+            self._last_dump = time.monotonic()
+
+    # The end.
+
+    def finish(self) -> Outcome:
+        """Run chain time past the last release, pay everyone, close the job, write the files."""
+        self.progress.phase("releasing, paying and closing")
+        timing = self.settings.timing
+        with self._timed("closing"):
+            last = self.network.attestations.functions.lastProgress().call()
+            self.timeline.reach(last + timing.stall_span + timing.attestable_span)
+            self.keeper.release(self.ids)
+            self.keeper.claim(self.ids)
+            self.keeper.close(self.job)
+            self.keeper.refund(self.job)
+            self.keeper.burn(self.job)
+        totals = self._totals()
+        totals.check()
+        self.progress.phase("writing files and drawing")
+        with self._timed("files"):
+            rows = [
+                json.loads((self.workspace.rows / f"{epoch}.json").read_text())
+                for epoch in range(self.plan.first, self.plan.after)
+            ]
+            uptime = sorted(row for one in rows for row in one["uptime"])
+            settlement = sorted((row for one in rows for row in one["settlement"]), key=lambda row: (row[2], row[4]))
+            paid = results.payouts(settlement, self.rates, self.plan.nodes, totals)
+            out = self.options.out
+            plots.uptime_by_epoch(out / "uptime.png", uptime, self.plan.first, self.plan.after)
+            plots.money(out / "money.png", paid, totals)
+            results.write_csv(out / "uptime.csv", results.UPTIME, uptime)
+            results.write_csv(out / "settlement.csv", results.SETTLEMENT, settlement)
+            results.write_csv(out / "payouts.csv", results.PAYOUTS, paid)
+        summary = {
+            "nodes": len(self.plan.nodes),
+            "epochs": self.plan.after - self.plan.first,
+            **{name: getattr(totals, name) for name in results.Totals.__dataclass_fields__},
+            "gas": self.timeline.gas.summary(),
+            "wall_seconds": {phase: round(seconds, 3) for phase, seconds in self.wall.items()},
+            "options": fingerprint(self.options, self.plan),
+        }
+        write_whole(self.options.out / "summary.json", json.dumps(summary, indent=2) + "\n")
+        self.workspace.clear()
+        return Outcome(summary)
+
+    def _totals(self) -> results.Totals:
+        """Where the money is, as the token's balances and the job's books have it."""
+        token = self.network.token.functions
+        job = self.network.escrow.functions.jobOf(self.job).call()
+        fields = list(job.values()) if isinstance(job, dict) else list(job)
+        held, burnable = fields[15], fields[18]
+        operators = [Wallet(self.chain, key).address for key in map(Serving.operator_key, self.nodes)]
+        balances = self.chain.batch(
+            [
+                ("eth_call", [{"to": self.network.addresses.token, "data": token.balanceOf(one)._encode_transaction_data()}, "latest"])
+                for one in operators
+            ]
+        )
+        unclaimed = sum(self.network.escrow.functions.claimable(key).call() for key in self.ids)
+        escrow = token.balanceOf(self.network.addresses.escrow).call()
+        burned = self.deposit - token.totalSupply().call() + burnable
+        return results.Totals(
+            deposits=self.deposit,
+            paid=sum(int(balance, 16) for balance in balances) + unclaimed,
+            held=held,
+            refunded=token.balanceOf(self.market.csp.address).call(),
+            burned=burned,
+            remaining=escrow - unclaimed - held - burnable,
+        )
+
+    @contextmanager
+    def _timed(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.wall[phase] += time.perf_counter() - began
