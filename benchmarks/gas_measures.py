@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 
 from benchmarks.gas_world import APPEAL_EPOCHS, DAY, PRICE, Job, World, key, packed, tree_of
 from chain.transactions import SteppedSender, Wallet
-from oracle.ground.ids import KIND_ASSIGNMENT
+from oracle.ground.ids import KIND_ASSIGNMENT, pack
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
+from oracle.signing.signer import LocalSigner
 
 Figures = dict[str, dict[str, int]]
 
@@ -47,23 +50,27 @@ class Seconds:
 
 
 def attesting(world: World, sizes: Sequence[int] = FLAT_SIZES) -> Figures:
-    """The first report, and steady ones of trees of several sizes."""
-    roots = {size: tree_of([], size).root for size in sizes}
-    first = world.attest(0, roots[sizes[0]])
+    """The first report, and steady ones, which come from the fourth on, of trees of several sizes."""
+    first = world.attest(0, _root(1, 0))
     for epoch in (1, 2):
-        world.attest(epoch, roots[sizes[0]])
-    steady = {size: world.attest(3 + i, roots[size]) for i, size in enumerate(sizes)}
+        world.attest(epoch, _root(1, epoch))
+    steady = {size: world.attest(epoch, _root(size, epoch)) for epoch, size in enumerate(sizes, 3)}
     flat = {f"leaves_{size}": gas for size, gas in steady.items()}
     return {f"attest_{world.quorum}": {"first": first, "steady": max(steady.values()), **flat}}
 
 
+@cache
+def _root(size: int, days: int) -> bytes:
+    """The root of a tree that is another one each day."""
+    return tree_of([Leaf(KIND_ASSIGNMENT, pack(1, 0, 1), days * DAY, days * DAY)], size).root
+
+
 def further_signatures(world: World) -> Figures:
     """The greatest step from a quorum of a committee to all of it, one signature at a time."""
-    root = tree_of([], 1).root
     start = world.coming_epoch
     counts = range(world.quorum, len(world.signers) + 1)
-    gas = [world.attest(start + i, root, count) for i, count in enumerate(counts)]
-    return {"signature": {"steady": max(after - before for before, after in zip(gas, gas[1:], strict=False))}}
+    gas = [world.attest(epoch, _root(1, epoch), count) for epoch, count in enumerate(counts, start)]
+    return {"signature": {"steady": max(after - before for before, after in pairwise(gas))}}
 
 
 def settling(world: World, size: int, name: str, spans: Sequence[int] = SPANS) -> Figures:
@@ -112,7 +119,9 @@ def ranges(world: World, size: int, counts: Sequence[int] = RANGES, singles: boo
     figures: Figures = {f"range_{count}": {} for count in counts}
     columns = ["first", "steady", "singles"] if singles else ["first", "steady"]
     for day, column in enumerate(columns):
-        leaves = [Seconds(job, slot).after(day + 1) for job, count in zip(jobs, counts, strict=True) for slot in range(count)]
+        leaves = [
+            Seconds(job, slot).after(day + 1) for job, count in zip(jobs, counts, strict=True) for slot in range(count)
+        ]
         tree = tree_of(leaves, size, before)
         world.attest(epoch + day, tree.root)
         at = 0
@@ -145,7 +154,10 @@ def leaving(world: World) -> Figures:
     world.attest(epoch + 1, tree.root)
     world.sender.at(world.sender.now + DAY // 2)
     (close,) = world.send(world.csp, world.escrow.closeJob(job.id))
-    return {"create": {"first": first, "steady": job.gas}, "leave": {"steady": stop + close, "stop": stop, "close": close}}
+    return {
+        "create": {"first": first, "steady": job.gas},
+        "leave": {"steady": stop + close, "stop": stop, "close": close},
+    }
 
 
 def _settle(world: World, epoch: int, leaf: Leaf, tree: Tree, place: int, pay: bool) -> int:
@@ -202,14 +214,11 @@ def member_votes(world: World) -> Figures:
     """One transaction of each member of a quorum for an epoch."""
     voters = [Wallet(world.chain, key(f"voter {i} of {len(world.signers)}")) for i in range(world.quorum)]
     votes = world.deploy("MemberVotes", [voter.address for voter in voters], world.quorum)
-    root = tree_of([], 1).root
-    gas = [sum(world.send(voter, votes.vote(epoch, root))[0] for voter in voters) for epoch in (1, 2)]
+    gas = [sum(world.send(voter, votes.vote(epoch, _root(1, epoch)))[0] for voter in voters) for epoch in (1, 2)]
     return {f"votes_{world.quorum}": {"first": gas[0], "steady": gas[1]}}
 
 
 def _address(label: str) -> str:
-    from oracle.signing.signer import LocalSigner
-
     return LocalSigner(key(label)).address
 
 

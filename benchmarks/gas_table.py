@@ -36,7 +36,14 @@ class Row:
 def rows() -> list[Row]:
     """All rows that hold gas, in their order; baselines name figures in braces."""
     attest = [
-        Row(f"attest_{k}", f"attest an epoch, {k} of {n} signatures", gate, None, proto, f"a vote of each member: {{votes_{k}}}")
+        Row(
+            f"attest_{k}",
+            f"attest an epoch, {k} of {n} signatures",
+            gate,
+            None,
+            proto,
+            f"a vote of each member: {{votes_{k}}}",
+        )
         for (n, gate, proto) in (
             (4, 62_000, 53_800),
             (7, 71_000, 62_300),
@@ -63,7 +70,14 @@ def rows() -> list[Row]:
         *settle,
         Row("held", "settle and pay one assignment, 1 epoch, some seconds withheld each day"),
         Row("release", "release withheld seconds of one assignment"),
-        Row("range_100", "settle 100 consecutive assignments, unpaid", 800_000, None, 650_000, "one by one: {range_100.singles}"),
+        Row(
+            "range_100",
+            "settle 100 consecutive assignments, unpaid",
+            800_000,
+            None,
+            650_000,
+            "one by one: {range_100.singles}",
+        ),
         Row(
             "range_1000",
             "settle 1,000 consecutive assignments, unpaid",
@@ -88,13 +102,34 @@ def table(figures: Figures) -> list[tuple[str, ...]]:
     flat = [figures[f"attest_{quorum_of(4)}"][f"leaves_{size}"] for size in FLAT_SIZES]
     sizes = " / ".join(f"{size:,}" for size in FLAT_SIZES)
     shown = " / ".join(f"{gas:,}" for gas in flat)
-    lines.insert(4, (f"attest an epoch, {quorum_of(4)} signatures, trees of {sizes} leaves", "", shown, "flat", "", _verdict(_spread(flat) < 0.01), ""))
-    spreads = [_spread([figures[f"settle_{size}_{span}"]["steady"] for span in SPANS]) for size in (SMALL, WHOLE_NETWORK)]
+    lines.insert(
+        4,
+        (
+            f"attest an epoch, {quorum_of(4)} signatures, trees of {sizes} leaves",
+            "",
+            shown,
+            "flat",
+            "",
+            _verdict(_spread(flat) < 0.01),
+            "",
+        ),
+    )
+    spreads = [
+        _spread([figures[f"settle_{size}_{span}"]["steady"] for span in SPANS]) for size in (SMALL, WHOLE_NETWORK)
+    ]
     at = next(i for i, row in enumerate(rows()) if row.name == "held") + 1
     spread = " / ".join(f"{each:.2%}" for each in spreads)
     lines.insert(
         at,
-        (f"spread over {' / '.join(map(str, SPANS))} epochs, {SMALL} / {WHOLE_NETWORK:,} leaves", "", spread, "1 %", "", _verdict(max(spreads) < 0.01), ""),
+        (
+            f"spread over {' / '.join(map(str, SPANS))} epochs, {SMALL} / {WHOLE_NETWORK:,} leaves",
+            "",
+            spread,
+            "1 %",
+            "",
+            _verdict(max(spreads) < 0.01),
+            "",
+        ),
     )
     return lines
 
@@ -105,9 +140,11 @@ def markdown(figures: Figures) -> str:
     body = "".join(f"| {' | '.join(line)} |\n" for line in table(figures))
     return (
         "# Gas\n\nWritten by `make gas` from what it measured (`benchmarks/gas.json`); don't edit.\n\n"
-        '"First" finds its storage slots never written, "steady" all of them written before. The contracts are compiled\n'
-        "as they are deployed (Solidity 0.8.37, via IR, 200 runs, Prague). Calldata makes single figures differ by a few\n"
-        "dozen gas: a zero byte is cheaper than another.\n\n" + header + body
+        '"First" finds its storage slots never written, "steady" all of them written before. The contracts are\n'
+        "compiled as they are deployed. Single figures differ by a few dozen gas: a zero byte of calldata is\n"
+        "cheaper than another. Each baseline is a contract of benchmarks/solidity, in its cheapest form.\n\n"
+        + header
+        + body
     )
 
 

@@ -55,9 +55,7 @@ class OrderedSender(SteppedSender):
         self.chain.rpc("evm_setNextBlockTimestamp", time)
         self.chain.rpc("evm_mine")
         self.now = time
-        receipts = [
-            checked(self.chain, call, mined) for call, mined in zip(calls, self._receipts(hashes), strict=True)
-        ]
+        receipts = [checked(self.chain, call, mined) for call, mined in zip(calls, self._receipts(hashes), strict=True)]
         for call, receipt in zip(calls, receipts, strict=True):
             self.gas.note(call.label, receipt)
         return receipts
@@ -129,6 +127,7 @@ class World:
         self.licences = self.network.licences.functions
         self.token = self.network.token.functions
         self._parent = bytes(32)
+        self._final_at = 0
         self._jobs = 0
         self._licences = 0
         self._fund_csp()
@@ -151,7 +150,7 @@ class World:
         artifact = compiler.load("benchmarks/solidity")[name]
         constructor = self.chain.w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(*arguments)
         (receipt,) = self.sender.send([Call(f"deploy {name}", self.deployer, None, constructor.data_in_transaction)])
-        return self.chain.contract(receipt["contractAddress"], artifact.abi).functions
+        return self.chain.contract(str(receipt["contractAddress"]), artifact.abi).functions
 
     # --- reports ---
 
@@ -175,10 +174,11 @@ class World:
         digest = report.digest(self.network.report_domain)
         fields = (report.epoch, report.committee, report.root, report.parent, report.anchor, report.evidence)
         bundle = b"".join(one.sign(digest) for one in self.signers[:count])
-        self.sender.at(max(self.sender.now + 1, self.clock.end(epoch) + self.timing.settle_delay))
+        self.sender.at(max(self.sender.now + 1, self._final_at, self.clock.end(epoch) + self.timing.settle_delay))
         (gas,) = self.send(self.keeper, self.attestations.submit(fields, (1 << count) - 1, bundle))
         self._parent = root
-        self.sender.at(self.sender.now + self.timing.activation_delay)
+        self._final_at = self.sender.now + self.timing.activation_delay
+        self.sender.at(self._final_at)
         return gas
 
     # --- jobs ---

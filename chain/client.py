@@ -9,10 +9,10 @@ from typing import Any
 from web3 import HTTPProvider, Web3
 from web3.contract.contract import Contract, ContractFunction
 
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import EpochalError, UserError
 
 
-class ChainUnavailable(EpochalError):
+class ChainUnavailable(UserError):
     """The RPC endpoint doesn't answer."""
 
 

@@ -132,6 +132,10 @@ class Network:
     def _bind(self, name: str, address: str) -> Contract:
         return self.chain.contract(address, compiler.load()[name].abi)
 
+    def job(self, job: int) -> dict[str, Any]:
+        """A job as it stands: the fields of the contracts' `JobView` by name."""
+        return named(self.escrow, "jobOf", self.escrow.functions.jobOf(job).call())
+
     def clock(self, tick: int) -> EpochClock:
         """The network's epochs, measured in ticks of `tick` seconds."""
         return EpochClock(self.timing.genesis, self.timing.epoch_length, tick)
@@ -157,7 +161,14 @@ class Network:
         return Acceptance.domain(self.chain.chain_id, self.addresses.escrow)
 
 
-def _values(decoded: Any) -> tuple[int, ...]:
+def named(contract: Contract, function: str, value: Any) -> dict[str, Any]:
+    """A struct that a view function returned, alone or in a list, as a dict of its fields by name."""
+    (item,) = (item for item in contract.abi if item["type"] == "function" and item["name"] == function)
+    fields = [component["name"] for component in item["outputs"][0]["components"]]  # type: ignore[typeddict-item]
+    return dict(zip(fields, _values(value), strict=True))
+
+
+def _values(decoded: Any) -> tuple[Any, ...]:
     return tuple(decoded.values()) if isinstance(decoded, dict) else tuple(decoded)
 
 

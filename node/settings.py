@@ -8,10 +8,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from oracle.ground.address import raw_address
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import EpochalError, UserError
 
 
-class SettingsError(EpochalError):
+class SettingsError(UserError):
     """The agent can't run with these settings. The text names the option, its value and the cure."""
 
 

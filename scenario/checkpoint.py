@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import UserError
 
 
-class CannotResume(EpochalError):
+class CannotResume(UserError):
     """What is in the output folder doesn't fit what was asked."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.ground.clock import EpochClock
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import UserError
 from oracle.ground.policy import Policy
 from oracle.telemetry.trace import Trace
 
@@ -18,7 +18,7 @@ _MIN_LENGTH = 4
 _MAX_EPOCHS = 100_000
 
 
-class BadOption(EpochalError):
+class BadOption(UserError):
     """An option that can't work; the text names it, its value and the cure."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 
-from scenario.results import Totals
+from scenario.audit import Totals
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ from matplotlib.colors import ListedColormap  # noqa: E402
 from matplotlib.patches import Patch  # noqa: E402
 
 _PAID, _REFUNDED, _BURNED, _HELD = "#2f7d4f", "#4c78a8", "#d1603d", "#e8b64c"
-_UNKNOWN, _ABSENT = "#c9ced6", "#ffffff"
+_EMPTY, _UNKNOWN, _ABSENT = "#a9c3de", "#c9ced6", "#ffffff"
 _NAMES = 60  # more nodes than this are numbered, not named
 
 
@@ -79,13 +79,15 @@ def uptime_by_tick(path: Path, ticks: dict[str, Sequence[int]], epoch_length: in
 
 def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: int = 10**6) -> None:
     """Where each unit of the deposit went: in all, and node by node, from the rows of payouts.csv."""
-    rows = [(row[0] or "empty slots", *(value / unit for value in row[1:])) for row in payouts]
+    rows = [(row[0], *(value / unit for value in row[1:])) for row in payouts if row[0]]
+    empty = sum(row[3] for row in payouts if not row[0])
     figure, (whole, each) = plt.subplots(
         2, 1, figsize=(11, 3.2 + _height(len(rows))), height_ratios=[1.2, max(1.6, _height(len(rows)))]
     )
     parts = [
         ("paid to nodes", totals.paid, _PAID),
-        ("refunded to the CSP", totals.refunded, _REFUNDED),
+        ("refunded: failed or unmeasured", totals.refunded - empty, _REFUNDED),
+        ("refunded: empty slots", empty, _EMPTY),
         ("burned", totals.burned, _BURNED),
         ("held", totals.held, _HELD),
         ("remaining", totals.remaining, _UNKNOWN),
@@ -98,7 +100,7 @@ def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: in
             left += amount / unit
     whole.set_yticks([])
     whole.set_title(f"Where the deposit of {totals.deposits / unit:,.2f} went")
-    whole.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3, frameon=False, fontsize=9)
+    whole.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, frameon=False, fontsize=9)
     whole.set_xlim(0, left or 1)
     at = np.arange(len(rows))
     edge = np.zeros(len(rows))
@@ -107,7 +109,7 @@ def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: in
         each.barh(at, values, left=edge, color=colour, height=0.8)
         edge += values
     _label_nodes(each, [row[0] for row in rows])
-    each.invert_yaxis()
+    each.set_ylim(len(rows) - 0.4, -0.6)
     each.set_xlabel("tokens")
     each.set_title("by node: paid, refunded, burned")
     for axes in (whole, each):
@@ -134,7 +136,10 @@ def _label_nodes(axes: Axes, nodes: Sequence[str]) -> None:
 
 def _legend(axes: Axes, entries: Sequence[tuple[str, str]]) -> None:
     patches = [Patch(facecolor=colour, edgecolor="#888888", label=label) for colour, label in entries]
-    axes.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=9)
+    below = 0.62 / axes.get_figure().get_size_inches()[1]  # in shares of the sheet's height: clear of the axis label
+    axes.legend(
+        handles=patches, loc="upper center", bbox_to_anchor=(0.5, -1.4 * below), ncols=3, frameon=False, fontsize=9
+    )
 
 
 def _save(figure: Figure, path: Path) -> None:

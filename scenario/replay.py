@@ -27,7 +27,7 @@ from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf
 from oracle.telemetry.store import BitmapStore
 from oracle.telemetry.trace import Trace, load
-from scenario import plots, results
+from scenario import audit, plots, results
 from scenario.checkpoint import CannotResume, Workspace, write_whole
 from scenario.market import JobSpec, Market, Serving, key_of, node_key, oracle_signers
 from scenario.options import LEAD, BadOption, ReplayOptions, Schedule, fingerprint, schedule
@@ -355,7 +355,8 @@ class _Replay:
             self.keeper.close(self.job)
             self.keeper.refund(self.job)
             self.keeper.burn(self.job)
-        totals = self._totals()
+        payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
+        totals = audit.totals(self.network, self.job, self.ids, payees, self.market.csp.address, self.deposit)
         totals.check()
         self.progress.phase("writing files and drawing")
         with self._timed("files"):
@@ -375,7 +376,7 @@ class _Replay:
         summary = {
             "nodes": len(self.plan.nodes),
             "epochs": self.plan.after - self.plan.first,
-            **{name: getattr(totals, name) for name in results.Totals.__dataclass_fields__},
+            **{name: getattr(totals, name) for name in audit.Totals.__dataclass_fields__},
             "gas": self.timeline.gas.summary(),
             "wall_seconds": {phase: round(seconds, 3) for phase, seconds in self.wall.items()},
             "options": fingerprint(self.options, self.plan),
@@ -383,31 +384,6 @@ class _Replay:
         write_whole(self.options.out / "summary.json", json.dumps(summary, indent=2) + "\n")
         self.workspace.clear()
         return Outcome(summary)
-
-    def _totals(self) -> results.Totals:
-        """Where the money is, as the token's balances and the job's books have it."""
-        token = self.network.token.functions
-        job = self.network.escrow.functions.jobOf(self.job).call()
-        fields = list(job.values()) if isinstance(job, dict) else list(job)
-        held, burnable = fields[15], fields[18]
-        operators = [Wallet(self.chain, key).address for key in map(Serving.operator_key, self.nodes)]
-        balances = self.chain.batch(
-            [
-                ("eth_call", [{"to": self.network.addresses.token, "data": token.balanceOf(one)._encode_transaction_data()}, "latest"])
-                for one in operators
-            ]
-        )
-        unclaimed = sum(self.network.escrow.functions.claimable(key).call() for key in self.ids)
-        escrow = token.balanceOf(self.network.addresses.escrow).call()
-        burned = self.deposit - token.totalSupply().call() + burnable
-        return results.Totals(
-            deposits=self.deposit,
-            paid=sum(int(balance, 16) for balance in balances) + unclaimed,
-            held=held,
-            refunded=token.balanceOf(self.market.csp.address).call(),
-            burned=burned,
-            remaining=escrow - unclaimed - held - burnable,
-        )
 
     @contextmanager
     def _timed(self, phase: str) -> Iterator[None]:

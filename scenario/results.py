@@ -6,17 +6,16 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oracle.committee.agreement import Draft, leaves_by_id
 from oracle.committee.round import SignedReport
 from oracle.ground.clock import EpochClock
-from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf
 from oracle.ground.uptime import ZERO, Uptime
+from scenario.audit import NotConserved, Totals
 from scenario.checkpoint import write_whole
 from scenario.options import Span
 from settlement.money import Rates, statement
@@ -33,28 +32,6 @@ SETTLEMENT = (
     "unmeasured_seconds",
 )
 PAYOUTS = ("node", "earned", "withheld", "refunded", "burned")
-
-
-class NotConserved(EpochalError):
-    """Money is missing or too much: the contracts' balances and the computed amounts differ."""
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """Where all deposits are, in the token's smallest unit, as the chain has it."""
-
-    deposits: int
-    paid: int
-    held: int
-    refunded: int
-    burned: int
-    remaining: int
-
-    def check(self) -> None:
-        """Raise NotConserved unless every unit is accounted for."""
-        whereabouts = self.paid + self.held + self.refunded + self.burned + self.remaining
-        if whereabouts != self.deposits:
-            raise NotConserved(f"{self.deposits} was deposited, but {whereabouts} is accounted for: {self}")
 
 
 def epoch_rows(

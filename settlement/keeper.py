@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain.network import Network
+from chain.network import Network, named
 from chain.transactions import Call, Sender, Wallet
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
@@ -41,8 +41,8 @@ class Keeper:
         for start in range(0, len(assignments), 500):
             page = list(assignments[start : start + 500])
             for view in self.network.escrow.functions.assignmentsOf(page).call():
-                fields = list(view.values()) if isinstance(view, dict) else list(view)
-                books[fields[0]] = Booked(*fields[6:12])
+                one = named(self.network.escrow, "assignmentOf", view)
+                books[one["id"]] = Booked(*(one[field] for field in Booked.__dataclass_fields__))
         return books
 
     def settle(self, epoch: int, tree: Tree) -> int:

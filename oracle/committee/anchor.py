@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.client import Block
-from chain.network import Network
+from chain.network import Network, named
 from oracle.committee.agreement import Committee
 from oracle.ground.ledger import Subject
 from oracle.ground.policy import EVIDENCE_CODES, Policy
@@ -73,8 +73,8 @@ class AnchorReader:
         placed: list[Placed] = []
         calls = self.network.escrow.functions
         for start in range(0, len(wanted), _PAGE):
-            for view in self.network.chain.call(calls.assignmentsOf(wanted[start : start + _PAGE]), anchor):
-                placed.append(self._placed(_fields(view)))
+            views = self.network.chain.call(calls.assignmentsOf(wanted[start : start + _PAGE]), anchor)
+            placed += [self._placed(named(self.network.escrow, "assignmentOf", view)) for view in views]
         clock = self.network.clock(1)
         for one in placed:
             done = one.subject.through >= one.subject.stop or one.subject.job_closed
@@ -119,25 +119,3 @@ class AnchorReader:
         for log in events.AssignmentOpened().get_logs(**span):
             self._assignments.append(log["args"]["assignment"])
         self._scanned = to_block
-
-
-_VIEW = (
-    "id",
-    "licence",
-    "node",
-    "payee",
-    "openedAt",
-    "closedAt",
-    "stop",
-    "through",
-    "earned",
-    "accounted",
-    "claimed",
-    "held",
-    "jobClosed",
-)
-
-
-def _fields(view: Any) -> dict[str, Any]:
-    """An `AssignmentView` by the names of its fields."""
-    return dict(zip(_VIEW, view.values() if isinstance(view, dict) else view, strict=True))

@@ -26,23 +26,20 @@ def to_bytes(bits: int, ticks: int) -> bytes:
 
     InvalidValue for a mask that is negative or has bits at or above `ticks`.
     """
-    _check_stray(bits, ticks)
-    return bits.to_bytes(_size(ticks), "little")
+    if bits < 0 or bits.bit_length() > ticks:
+        raise _stray(bits, ticks)
+    return bits.to_bytes(-(-ticks // 8), "little")
 
 
 def from_bytes(raw: bytes, ticks: int) -> int:
     """The mask of `to_bytes`; InvalidValue for a wrong length or for bits at or above `ticks`."""
-    if len(raw) != _size(ticks):
-        raise InvalidValue(f"bitmap has {len(raw)} bytes: {ticks} ticks take {_size(ticks)}")
+    if len(raw) != -(-ticks // 8):
+        raise InvalidValue(f"bitmap has {len(raw)} bytes: {ticks} ticks take {-(-ticks // 8)}")
     bits = int.from_bytes(raw, "little")
-    _check_stray(bits, ticks)
+    if bits.bit_length() > ticks:
+        raise _stray(bits, ticks)
     return bits
 
 
-def _size(ticks: int) -> int:
-    return -(-ticks // 8)
-
-
-def _check_stray(bits: int, ticks: int) -> None:
-    if bits < 0 or bits.bit_length() > ticks:
-        raise InvalidValue(f"bitmap of {bits.bit_length()} bits: only ticks 0 to {ticks - 1} exist")
+def _stray(bits: int, ticks: int) -> InvalidValue:
+    return InvalidValue(f"bitmap of {bits.bit_length()} bits: only ticks 0 to {ticks - 1} exist")

@@ -7,5 +7,9 @@ class EpochalError(Exception):
     """Something the project foresaw. Its text is one line a user can act on."""
 
 
-class InvalidValue(EpochalError):
+class UserError(EpochalError):
+    """Something that the user gave can't work: a file, an option, a setting. Nothing was done."""
+
+
+class InvalidValue(UserError):
     """A value no rule accepts. The text names the thing, the value and the cure."""

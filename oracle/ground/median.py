@@ -46,6 +46,7 @@ def agree(observations: Iterable[Uptime], needed: int) -> Uptime:
     # Two different fractions with denominators below 2^L differ by more than 2^-2L, so scaling them by 2^2L
     # before the division keeps their order exact; equal fractions keep equal keys.
     shift = 2 * counts[-1].bit_length()
-    ratio = sorted(present, key=lambda o: (o.up << shift) // o.observed)[middle]
+    ratios = sorted([((o.up << shift) // o.observed, o.up, o.observed) for o in present])
+    _, up, out_of = ratios[middle]
     observed = counts[middle]
-    return Uptime(ratio.up * observed // ratio.observed, observed)
+    return Uptime(up * observed // out_of, observed)

@@ -26,6 +26,8 @@ class GroupCommit:
 
     async def durable(self) -> None:
         """Return when everything marked before the call is durable. StoreError if it could not be made so."""
+        if self._task.done():
+            raise StoreError("commits have stopped after a bug, see the log; restart the oracle")
         self._wanted.set()
         await asyncio.shield(self._next)
 
@@ -55,6 +57,11 @@ class GroupCommit:
                 self.failure = str(error)
                 waiting.set_exception(error)
                 waiting.exception()  # nobody may be waiting
+            except BaseException as error:
+                self.failure = f"{error!r}"
+                waiting.set_exception(StoreError(f"the commit failed by a bug: {error!r}; restart the oracle"))
+                waiting.exception()
+                raise
             else:
                 self.failure = None
                 waiting.set_result(None)

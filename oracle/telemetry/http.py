@@ -13,9 +13,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from oracle.ground.errors import EpochalError
 from oracle.telemetry import heartbeat
@@ -26,6 +28,9 @@ from oracle.telemetry.store import BitmapStore, StoreError
 MAX_BEATS = 1000
 """Heartbeats in one request."""
 
+_LOG = logging.getLogger("epochal.telemetry.http")
+# Whoever sends us no HTTP gets a 400, not a page of our log.
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
 _BODY_SECONDS = 10
 _BEATS_WITHOUT_PAUSE = 100
 _STATUS = {
@@ -56,8 +61,7 @@ class TelemetryServer:
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the URL it is bound to (port 0: any free one). ServerError if it can't."""
-        # A bare server: the router and middlewares of an application would cost more than a signature check.
-        runner = web.ServerRunner(web.Server(self._answer, access_log=None), shutdown_timeout=5)
+        runner = web.ServerRunner(self._server(), shutdown_timeout=5)
         await runner.setup()
         try:
             await web.TCPSite(runner, host, port).start()
@@ -84,6 +88,10 @@ class TelemetryServer:
         if self._commits:
             await self._commits.stop()
         self._pulse = self._runner = self._commits = None
+
+    def _server(self) -> web.Server:
+        # A bare server: the router and middlewares of an application would cost more than a signature check.
+        return web.Server(self._answer, access_log=None, logger=_LOG, auto_decompress=False)
 
     async def _keep_alive(self, commits: GroupCommit) -> None:
         """Tell the intake several times a tick that it runs."""
@@ -120,6 +128,8 @@ class TelemetryServer:
 
     def _live(self) -> web.Response:
         failure = self._commits.failure if self._commits else "stopped"
+        if self._pulse is None or self._pulse.done():
+            failure = failure or "the pulse that tells observed ticks has stopped; restart the oracle"
         counts = {
             "accepted": self._intake.accepted,
             "refused": {k.value: n for k, n in self._intake.refused.items()},
@@ -133,6 +143,8 @@ class TelemetryServer:
             body = await asyncio.wait_for(_body(request), _BODY_SECONDS)
         except TimeoutError:
             return _problem(408, "slow", f"send the body within {_BODY_SECONDS} s")
+        except (web.RequestPayloadError, ConnectionError):
+            return _problem(400, "body", "send the whole body that the headers announce")
         if body is None:
             return _problem(413, "too_large", f"send at most {MAX_BEATS} heartbeats in a request")
         received = self._intake.now()

@@ -323,3 +323,5 @@ class BitmapStore:
             yield
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: can't be {what} ({error}); check the disk, its space and rights") from error
+        except InvalidValue as error:
+            raise StoreError(f"{self.path}: is damaged ({error}); restore it from a backup") from error

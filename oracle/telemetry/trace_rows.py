@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import UserError
 
 HEADER = ["node", "start", "end", "state"]
 STATES = ("up", "down", "unknown")
@@ -31,7 +31,7 @@ _MAGIC = {".xz": b"\xfd7zXZ\x00", ".gz": b"\x1f\x8b"}
 _BOM = b"\xef\xbb\xbf"
 
 
-class TraceError(EpochalError):
+class TraceError(UserError):
     """A trace file can't be used. The text is one line: `file:line: what is wrong; the cure`."""
 
 

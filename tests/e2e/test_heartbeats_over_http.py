@@ -178,6 +178,36 @@ def test_post__disk_refuses__503_then_kept_when_it_recovers(tmp_path: Path, monk
     serve(tmp_path, story)
 
 
+def test_server__noise_and_cut_off_bodies__answered_without_a_word_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    head = b"POST /v1/heartbeats HTTP/1.1\r\nHost: x\r\n"
+    noise = [
+        b"\x16\x03\x01\x02\x00",
+        b"GARBAGE\r\n\r\n",
+        head + b"Content-Length: -5\r\n\r\n",
+        head + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        head + b"Content-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+        head + b"X: " + b"a" * 20_000 + b"\r\n\r\n",
+    ]
+
+    async def story(served: Served) -> None:
+        port = int(served.url.rsplit(":", 1)[1])
+        for raw in noise:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(raw)
+            assert b" 400 " in await reader.readline()
+            writer.close()
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head + b"Content-Length: 125\r\n\r\nabc")
+        await writer.drain()
+        writer.transport.abort()
+        assert (await served.post(served.beat(1)))[0] == 200
+
+    serve(tmp_path, story)
+    assert not caplog.records
+
+
 def test_start__port_taken__told_in_one_line(tmp_path: Path) -> None:
     async def story(served: Served) -> None:
         port = int(served.url.rsplit(":", 1)[1])

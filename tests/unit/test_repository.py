@@ -15,9 +15,7 @@ LOCKS = ("requirements.lock", "package-lock.json")
 # Put together from pieces, so that this file isn't found by its own search.
 IN_LOCKS = ('"resol' + 'ved"', "index" + "-url", "find" + "-links")
 HOSTS = ("registry." + "npmjs", "registry." + "yarnpkg", "files.python" + "hosted", "pypi" + ".org")
-MACHINE_PATHS = re.compile(
-    "(?<![A-Za-z0-9_.*~-])/(?:" + "|".join(["wo" + "rk", "ro" + "ot", "Us" + "ers"]) + ")/"
-)
+MACHINE_PATHS = re.compile("(?<![A-Za-z0-9_.*~-])/(?:" + "|".join(["wo" + "rk", "ro" + "ot", "Us" + "ers"]) + ")/")
 
 
 def lines_with(pattern: re.Pattern[str], names: tuple[str, ...] | None = None) -> list[str]:

@@ -74,8 +74,7 @@ def test_room__imports__stay_behind_its_wall(room: str) -> None:
         if each.name.partition(".")[0] in {*PACKAGES, *OUTSIDE} and not is_inside(each.name, allowed)
     ]
     assert not breaches, (
-        f"{room} may import {', '.join(sorted(WALLS[room])) or 'no other room'}, but:\n  "
-        + "\n  ".join(breaches)
+        f"{room} may import {', '.join(sorted(WALLS[room])) or 'no other room'}, but:\n  " + "\n  ".join(breaches)
     )
 
 

@@ -138,14 +138,14 @@ def test_range__reaching_beyond_the_root__is_malformed() -> None:
     # An unchecked start leaves the second hash of this range unpaired: it would pay a leaf of no tree.
     tree = tree_of(2)
     real = tree.leaves[1].hash()
-    for index, hashes in (
-        (1, [real, STRANGER]),
-        (0, [tree.root, STRANGER]),
-        (0, [tree.root, STRANGER, STRANGER]),
-        (2, [STRANGER] * 6),
+    for index, hashes, proof in (
+        (1, [real, STRANGER], tree.proof(1)),
+        (0, [tree.root, STRANGER], ()),
+        (0, [tree.root, STRANGER, STRANGER], ()),
+        (2, [STRANGER] * 6, ()),
     ):
         with pytest.raises(MalformedRange):
-            verify_range(tree.root, hashes, index, tree.proof(1))
+            verify_range(tree.root, hashes, index, proof)
 
 
 @pytest.mark.parametrize("index", [0, 3, -1, -8])

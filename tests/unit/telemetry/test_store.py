@@ -169,6 +169,14 @@ def test_open__no_folder__refused(tmp_path: Path) -> None:
         BitmapStore(tmp_path / "none" / "store.db", CLOCK, "net")
 
 
+def test_read__damaged_bitmap__told(store: BitmapStore) -> None:
+    store.mark(A, 0, 0)
+    store.read(0)
+    store._database.execute("UPDATE up SET bits = x'00'")
+    with pytest.raises(StoreError, match=r"store\.db: is damaged \(bitmap has 1 bytes.*\); restore"):
+        store.read(0)
+
+
 def test_journal__same_content_again__first_signature_stands(store: BitmapStore, path: Path) -> None:
     held = store.journal_observation(4, 1, b"h" * 32, b"s" * 64, b"content")
     assert held == JournalledObservation(b"h" * 32, b"s" * 64, b"content")

@@ -1,0 +1,109 @@
+"""Entry point of the `epochal` command: its subcommands, and what each kind of error does to the exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+import importlib
+
+import click
+
+from oracle.ground.errors import EpochalError, UserError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+_HELP = """Epochal pays compute nodes for the time they really served.
+
+Oracles measure the uptime of nodes and agree on it epoch by epoch; contracts hold a customer's deposit and pay earned
+seconds, withhold failed ones, and return what nobody could measure.
+
+\b
+Start here:
+  epochal demo                      a whole network on this machine, in about a minute and a half
+  epochal replay trace.csv.xz ...   real availability data through the same code and contracts
+  epochal node run ...              the agent that sends a node's heartbeats to the oracles
+
+\b
+Exit status: 0 done; 1 it failed, the reason is told in one line; 2 an option or an input file is wrong, nothing was
+written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
+"""
+
+
+# Command -> module and its one-line help. Modules load when they are needed: a node's agent starts without the chain's code.
+_COMMANDS = {
+    "demo": "A whole network on this machine, in about a minute and a half.",
+    "node": "Run a node's agent.",
+    "replay": "Replay a trace of availability through committee and contracts.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands live in modules of the same names."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See click.Group."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """See click.Group."""
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(importlib.import_module(f"cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """See click.Group; loads no module."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name=None, version="0.1.0", prog_name="epochal")
+def epochal() -> None:
+    """The group of all commands; its help is _HELP."""
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    try:
+        status = epochal.main(prog_name="epochal", standalone_mode=False)
+    except click.exceptions.Abort:
+        _say("stopped")
+        status = EXIT_INTERRUPTED
+    except KeyboardInterrupt:
+        _say("stopped")
+        status = EXIT_INTERRUPTED
+    except click.ClickException as error:
+        where = getattr(getattr(error, "ctx", None), "command_path", "epochal")
+        _say(f"{' '.join(error.format_message().split())} (try `{where} --help`)")
+        status = EXIT_USAGE
+    except UserError as error:
+        _say(str(error))
+        status = EXIT_USAGE
+    except EpochalError as error:
+        _say(str(error))
+        status = EXIT_FAILED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_FAILED
+    except OSError as error:
+        _say(f"{error.filename or 'the operating system'}: {error.strerror or error}")
+        status = EXIT_FAILED
+    except Exception:
+        traceback.print_exc()
+        _say("this is a bug of Epochal's; please report what is above")
+        status = EXIT_BUG
+    sys.exit(status or 0)
+
+
+def _say(text: str) -> None:
+    click.echo(f"epochal: {text}", err=True)
+
+
+if __name__ == "__main__":
+    main()

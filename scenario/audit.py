@@ -1,0 +1,58 @@
+"""Where a job's money is, asked of the chain: balances of the token and books of the job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chain.network import Network
+from oracle.ground.errors import EpochalError
+from dataclasses import dataclass
+
+
+class NotConserved(EpochalError):
+    """Money is missing or too much: the contracts' balances and the computed amounts differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Where all deposits are, in the token's smallest unit. `paid` has what payees may claim in it."""
+
+    deposits: int
+    paid: int
+    held: int
+    refunded: int
+    burned: int
+    remaining: int
+
+    def check(self) -> None:
+        """Raise NotConserved unless every unit is accounted for."""
+        whereabouts = self.paid + self.held + self.refunded + self.burned + self.remaining
+        if whereabouts != self.deposits:
+            raise NotConserved(f"{self.deposits} was deposited, but {whereabouts} is accounted for: {self}")
+
+
+def totals(
+    network: Network, job: int, assignments: Sequence[int], payees: Sequence[str], csp: str, deposit: int
+) -> Totals:
+    """The whereabouts of the only deposit ever made in the network's token.
+
+    payees: everybody an assignment pays. Each balance is read on its own, so that nothing adds up by construction.
+    """
+    token, escrow = network.token.functions, network.escrow.functions
+    at = network.addresses
+
+    def balance(address: str) -> tuple[str, list[object]]:
+        return ("eth_call", [{"to": at.token, "data": token.balanceOf(address)._encode_transaction_data()}, "latest"])
+
+    balances = network.chain.batch([balance(one) for one in payees])
+    books = network.job(job)
+    unclaimed = sum(escrow.claimable(key).call() for key in assignments)
+    return Totals(
+        deposits=deposit,
+        paid=sum(int(one, 16) for one in balances) + unclaimed,
+        held=books["held"],
+        refunded=token.balanceOf(csp).call() + books["refundable"],
+        # What was minted and is no more, what waits at the burner, and what waits in the job.
+        burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + books["burnable"],
+        remaining=token.balanceOf(at.escrow).call() - unclaimed - sum(books[k] for k in ("held", "refundable", "burnable")),
+    )
