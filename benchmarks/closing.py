@@ -203,9 +203,9 @@ def _network() -> list[Seen]:
 
 def _subjects() -> list[Subject]:
     """A year's jobs of four slots, one assignment for each node, in their second day."""
-    stop = CLOCK.end(364)
+    stop, policy = CLOCK.end(364), Policy()
     return [
-        Subject(pack(1 + i // 4, i % 4, 1), i + 1, CLOCK.genesis, stop, CLOCK.genesis, 0, 0, False, Policy())
+        Subject(pack(1 + i // 4, i % 4, 1), i + 1, CLOCK.genesis, stop, CLOCK.genesis, 0, 0, False, policy)
         for i in range(NODES)
     ]
 

@@ -82,7 +82,11 @@ def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: in
     rows = [(row[0], *(value / unit for value in row[1:])) for row in payouts if row[0]]
     empty = sum(row[3] for row in payouts if not row[0])
     figure, (whole, each) = plt.subplots(
-        2, 1, figsize=(11, 3.2 + _height(len(rows))), height_ratios=[1.2, max(1.6, _height(len(rows)))]
+        2,
+        1,
+        figsize=(11, 2.6 + _height(len(rows))),
+        height_ratios=[0.8, max(1.2, _height(len(rows)) - 0.6)],
+        layout="constrained",
     )
     parts = [
         ("paid to nodes", totals.paid, _PAID),
@@ -100,7 +104,7 @@ def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: in
             left += amount / unit
     whole.set_yticks([])
     whole.set_title(f"Where the deposit of {totals.deposits / unit:,.2f} went")
-    whole.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, frameon=False, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     whole.set_xlim(0, left or 1)
     at = np.arange(len(rows))
     edge = np.zeros(len(rows))
@@ -122,7 +126,7 @@ def _height(rows: int) -> float:
 
 
 def _sheet(nodes: int) -> tuple[Figure, Axes]:
-    figure, axes = plt.subplots(figsize=(11, 1.8 + _height(nodes)))
+    figure, axes = plt.subplots(figsize=(11, 1.8 + _height(nodes)), layout="constrained")
     return figure, axes
 
 
@@ -136,14 +140,13 @@ def _label_nodes(axes: Axes, nodes: Sequence[str]) -> None:
 
 def _legend(axes: Axes, entries: Sequence[tuple[str, str]]) -> None:
     patches = [Patch(facecolor=colour, edgecolor="#888888", label=label) for colour, label in entries]
-    below = 0.62 / axes.get_figure().get_size_inches()[1]  # in shares of the sheet's height: clear of the axis label
-    axes.legend(
-        handles=patches, loc="upper center", bbox_to_anchor=(0.5, -1.4 * below), ncols=3, frameon=False, fontsize=9
-    )
+    figure = axes.get_figure()
+    assert figure is not None
+    figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
 
 
 def _save(figure: Figure, path: Path) -> None:
     part = path.with_name(path.name + ".part")
-    figure.savefig(part, dpi=130, bbox_inches="tight", format="png")
+    figure.savefig(part, dpi=130, format="png")
     plt.close(figure)
     part.replace(path)
