@@ -8,6 +8,7 @@ from typing import Any
 
 from web3 import HTTPProvider, Web3
 from web3.contract.contract import Contract, ContractFunction
+from web3.types import RPCEndpoint
 
 from oracle.ground.errors import EpochalError, UserError
 
@@ -38,7 +39,12 @@ class Chain:
 
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self.url = url
-        self.w3 = Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}))
+        # web3 asks for the chain id before each call unless it may remember it.
+        once = {RPCEndpoint("eth_chainId")}
+        provider = HTTPProvider(
+            url, request_kwargs={"timeout": timeout}, cache_allowed_requests=True, cacheable_requests=once
+        )
+        self.w3 = Web3(provider)
         try:
             self.chain_id: int = self.w3.eth.chain_id
         except (OSError, ValueError) as error:

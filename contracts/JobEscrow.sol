@@ -176,6 +176,8 @@ contract JobEscrow is Placements {
         Account memory a = _accounts[assignment];
         // A leaf of an assignment that doesn't exist is void.
         if (a.openedAt == 0) return 0;
+        // Of a closed job only held seconds still move; what rounding left of the others was credited to the CSP.
+        if (c.books.closed && !a.holds) return _packed(assignment, a);
         Held memory h;
         bool touched = a.holds;
         if (touched) h = _held[assignment];

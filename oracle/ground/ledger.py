@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from operator import attrgetter
 
 from oracle.ground import ledger_codec
@@ -140,10 +139,13 @@ def advance(
 
 @dataclass(slots=True)
 class _Piece:
-    """An assignment's part, measured in seconds, of a policy window that ends for it at the time `until`."""
+    """A subject's part, measured in seconds, of policy window number `window`, which it ends at the time `until`.
 
-    assignment_id: int
-    licence: int
+    `place` is its job and slot as one number.
+    """
+
+    subject: Subject
+    place: int
     window: int
     measured: Uptime
     until: int
@@ -152,30 +154,31 @@ class _Piece:
 class _Book:
     """The ledger while epochs are run: the one place where accounts change."""
 
-    __slots__ = ("accounts", "clock", "slots", "tallies", "windows")
+    __slots__ = ("accounts", "clock", "ordered", "tallies", "windows")
 
     def __init__(self, clock: EpochClock, ledger: Ledger, ordered: Sequence[Subject]) -> None:
         self.clock = clock
+        self.ordered = ordered
         known = ledger.accounts
         self.accounts = {
             s.assignment_id: known.get(s.assignment_id) or _opening(s, clock, ledger.epoch) for s in ordered
         }
         self.windows = {key: u for key, u in ledger.open_windows.items() if key in self.accounts}
         self.tallies = dict(ledger.tallies)
-        self.slots = [tuple(slot) for _, slot in groupby(ordered, _place)]
 
     def run(self, epoch: int, agreed: Mapping[int, Uptime]) -> None:
         """Adds one epoch's uptime and counts the windows that are over with it."""
         start, end = self.clock.start(epoch), self.clock.end(epoch)
-        over: list[_Piece] = []
-        for slot in self.slots:
-            for s in slot:
-                piece = self._measure(s, epoch, start, end, agreed)
-                if piece is not None:
-                    over.append(piece)
-            for group in _together(over):
-                self._count(group, slot[0].policy, epoch)  # a slot's job has one policy, for good
-            over.clear()
+        over: list[_Piece] = []  # of one slot: ids of a slot are neighbours
+        for subject in self.ordered:
+            piece = self._measure(subject, epoch, start, end, agreed)
+            if piece is None:
+                continue
+            if over and over[0].place != piece.place:
+                self._count(over, epoch)
+                over = []
+            over.append(piece)
+        self._count(over, epoch)
 
     def _measure(self, s: Subject, epoch: int, start: int, end: int, agreed: Mapping[int, Uptime]) -> _Piece | None:
         """Adds an epoch's uptime to the open window of a subject; the piece to count if that is over."""
@@ -197,42 +200,47 @@ class _Book:
         if until > account.until:
             last = epoch if s.stop > start else self.clock.covering(max(s.stop, self.clock.genesis))
             measured = _capped(measured, until - s.opened_at - account.accounted)
-            return _Piece(key, s.licence, last // s.policy.window_epochs, measured, until)
+            return _Piece(s, key >> GENERATION_BITS, last // s.policy.window_epochs, measured, until)
         if measured.observed:
             self.windows[key] = measured
         return None
 
-    def _count(self, group: list[_Piece], policy: Policy, epoch: int) -> None:
-        """Scores the pieces of one licence in one slot that end together and adds them to their accounts."""
+    def _count(self, pieces: list[_Piece], epoch: int) -> None:
+        """Counts the pieces of one slot that end together; those of one licence in one window are scored as one."""
+        if len(pieces) == 1:
+            self._score(pieces, epoch)
+            return
+        groups: dict[tuple[int, int], list[_Piece]] = {}
+        for piece in pieces:
+            groups.setdefault((piece.subject.licence, piece.window), []).append(piece)
+        for group in groups.values():
+            self._score(group, epoch)
+
+    def _score(self, group: list[_Piece], epoch: int) -> None:
+        """Scores one licence's pieces of one window in one slot and adds them to their accounts."""
         first = group[0]
-        earlier, earlier_earned = ZERO, 0
+        policy = first.subject.policy  # a slot's job has one policy, for good
         window_end = (first.window + 1) * policy.window_epochs - 1
-        key = (first.assignment_id >> 64, first.assignment_id >> 32 & 0xFFFFFFFF, first.licence)
-        if key in self.tallies and self.tallies[key].window_end == window_end:
-            earlier, earlier_earned = self.tallies[key].measured, self.tallies[key].earned
+        earlier, taken = ZERO, 0
+        if policy.window_epochs > 1:
+            tally = self.tallies.get(_tally_key(first))
+            if tally and tally.window_end == window_end:
+                earlier, taken = tally.measured, tally.earned
         measured = [piece.measured for piece in group]
-        earned = score(policy, measured, earlier, earlier_earned)
+        earned = score(policy, measured, earlier, taken)
         for piece, seconds in zip(group, earned, strict=True):
-            account = self.accounts[piece.assignment_id]
-            self.accounts[piece.assignment_id] = Account(
+            key = piece.subject.assignment_id
+            account = self.accounts[key]
+            self.accounts[key] = Account(
                 account.earned + seconds, account.accounted + piece.measured.observed, piece.until
             )
         if window_end > epoch:
-            self.tallies[key] = Tally(window_end, sum(measured, earlier), earlier_earned + sum(earned))
+            self.tallies[_tally_key(first)] = Tally(window_end, sum(measured, earlier), taken + sum(earned))
 
 
-def _together(pieces: list[_Piece]) -> Iterable[list[_Piece]]:
-    """The pieces of one slot by licence and window: those that are scored as one."""
-    if len(pieces) < 2:
-        return (pieces,) if pieces else ()
-    groups: dict[tuple[int, int], list[_Piece]] = {}
-    for piece in pieces:
-        groups.setdefault((piece.licence, piece.window), []).append(piece)
-    return groups.values()
-
-
-def _place(subject: Subject) -> int:
-    return subject.assignment_id >> GENERATION_BITS
+def _tally_key(piece: _Piece) -> tuple[int, int, int]:
+    job, slot, _ = unpack(piece.subject.assignment_id)
+    return job, slot, piece.subject.licence
 
 
 def _opening(subject: Subject, clock: EpochClock, run: int) -> Account:
