@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 
 from benchmarks.gas_world import APPEAL_EPOCHS, DAY, PRICE, Job, World, key, packed, tree_of
 from chain.transactions import SteppedSender, Wallet
@@ -66,11 +65,11 @@ def _root(size: int, days: int) -> bytes:
 
 
 def further_signatures(world: World) -> Figures:
-    """The greatest step from a quorum of a committee to all of it, one signature at a time."""
+    """The mean step from a quorum of a committee to all of it, one signature at a time."""
     start = world.coming_epoch
     counts = range(world.quorum, len(world.signers) + 1)
     gas = [world.attest(epoch, _root(1, epoch), count) for epoch, count in enumerate(counts, start)]
-    return {"signature": {"steady": max(after - before for before, after in pairwise(gas))}}
+    return {"signature": {"steady": (gas[-1] - gas[0]) // (len(gas) - 1)}}
 
 
 def settling(world: World, size: int, name: str, spans: Sequence[int] = SPANS) -> Figures:

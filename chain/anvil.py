@@ -42,7 +42,7 @@ class Anvil:
         if timestamp is not None:
             arguments += ["--timestamp", str(timestamp)]
         self._log = log.open("a") if log else None
-        self._process = subprocess.Popen(  # noqa: S603
+        self._process = subprocess.Popen(
             [*arguments, *extra],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -41,10 +41,10 @@ class Chain:
         self.url = url
         # web3 asks for the chain id before each call unless it may remember it.
         once = {RPCEndpoint("eth_chainId")}
-        provider = HTTPProvider(
+        self._provider = HTTPProvider(
             url, request_kwargs={"timeout": timeout}, cache_allowed_requests=True, cacheable_requests=once
         )
-        self.w3 = Web3(provider)
+        self.w3 = Web3(self._provider)
         try:
             self.chain_id: int = self.w3.eth.chain_id
         except (OSError, ValueError) as error:
@@ -60,8 +60,8 @@ class Chain:
         results: list[Any] = []
         for start in range(0, len(requests), 500):
             part = requests[start : start + 500]
-            answers = self.w3.provider.make_batch_request(part)  # type: ignore[arg-type]
-            by_id = sorted(answers, key=lambda answer: int(answer["id"]))  # type: ignore[call-overload,index]
+            answers: Any = self._provider.make_batch_request(part)  # type: ignore[arg-type]
+            by_id = sorted(answers, key=lambda answer: int(answer["id"]))
             results += [self._result(method, answer) for (method, _), answer in zip(part, by_id, strict=True)]
         return results
 

@@ -46,7 +46,7 @@ def compiler() -> Path:
     """The solc command to use; raises CompilerUnavailable with the cure when there is none."""
     native = shutil.which("solc")
     if native and Path(native).resolve() != (ROOT / "scripts" / "solc").resolve():
-        shown = subprocess.run([native, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+        shown = subprocess.run([native, "--version"], capture_output=True, text=True, check=False)
         if f"Version: {SOLC_VERSION}+" in shown.stdout and "wrapper" not in shown.stdout:
             return Path(native)
     if not (ROOT / "node_modules" / "solc" / "soljson.js").exists():
@@ -54,6 +54,13 @@ def compiler() -> Path:
             f"no solc {SOLC_VERSION}: not on PATH, and node_modules/solc is missing; run `make setup`"
         )
     return ROOT / "scripts" / "solc"
+
+
+def _remappings(solc: Path) -> list[str]:
+    """Where a native solc finds what the contracts import."""
+    if solc.parent == ROOT / "scripts":
+        return []
+    return ["@openzeppelin/=node_modules/@openzeppelin/"]
 
 
 @lru_cache(maxsize=2)
@@ -67,16 +74,19 @@ def load(extra: str = "") -> dict[str, Artifact]:
         if ".cache" not in path.parts
     }
     solc = compiler()
-    modules = {} if solc.parent == ROOT / "scripts" else {"include_path": ROOT / "node_modules"}
     output = solcx.compile_standard(
         {
             "language": "Solidity",
             "sources": {name: {"content": path.read_text()} for name, path in sources.items()},
-            "settings": {**SETTINGS, "outputSelection": {name: {"*": _WANTED} for name in sources}},
+            # The wrapper looks into node_modules by itself; a native solc needs to be told.
+            "settings": {
+                **SETTINGS,
+                "remappings": _remappings(solc),
+                "outputSelection": {name: {"*": _WANTED} for name in sources},
+            },
         },
         base_path=ROOT,
         solc_binary=solc,
-        **modules,
     )
     return {
         name: Artifact(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from eth_abi.abi import decode
@@ -39,7 +39,7 @@ def _selectors(abi: Iterable[dict[str, Any]]) -> dict[bytes, dict[str, Any]]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def error_class(name: str) -> type[ContractReverted]:
     """The exception class of the custom error `name`; one class for each name."""
     return type(name, (ContractReverted,), {"__doc__": f"The contracts' custom error {name}."})

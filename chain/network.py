@@ -8,9 +8,11 @@ from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any
 
+from eth_typing import HexAddress, HexStr
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 from web3.contract.contract import Contract
+from web3.types import Nonce
 from web3.utils.address import get_create_address
 
 from chain import compiler
@@ -164,7 +166,7 @@ class Network:
 def named(contract: Contract, function: str, value: Any) -> dict[str, Any]:
     """A struct that a view function returned, alone or in a list, as a dict of its fields by name."""
     (item,) = (item for item in contract.abi if item["type"] == "function" and item["name"] == function)
-    fields = [component["name"] for component in item["outputs"][0]["components"]]  # type: ignore[typeddict-item]
+    fields = [component["name"] for component in item["outputs"][0]["components"]]
     return dict(zip(fields, _values(value), strict=True))
 
 
@@ -178,15 +180,13 @@ def deploy(sender: Sender, deployer: Wallet, settings: NetworkSettings, guardian
 
     def coming(after: int) -> str:
         """The address of the deployer's contract that comes `after` transactions from now."""
-        return str(get_create_address(deployer.address, deployer.nonce + after))
+        return str(get_create_address(HexAddress(HexStr(deployer.address)), Nonce(deployer.nonce + after)))
 
     authority = _create(sender, deployer, "Authority", deployer.address)
     tokens = list(settings.tokens) or [_create(sender, deployer, "LocalToken")]
     burner = _create(sender, deployer, "Burner")
     signers = sorted((to_checksum_address(one) for one in settings.signers), key=lambda one: int(one, 16))
-    attestations = _create(
-        sender, deployer, "Attestations", authority, astuple(settings.timing), signers
-    )
+    attestations = _create(sender, deployer, "Attestations", authority, astuple(settings.timing), signers)
     # Licences and escrow name each other, so the escrow's address is worked out before it is there.
     licences = _create(sender, deployer, "NodeLicense", authority, coming(1))
     escrow = _create(

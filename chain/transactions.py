@@ -106,9 +106,7 @@ def checked(chain: Chain, call: Call, receipt: TxReceipt) -> TxReceipt:
     if receipt["status"] == 1:
         return receipt
     try:
-        trace = chain.rpc(
-            "debug_traceTransaction", receipt["transactionHash"].to_0x_hex(), {"tracer": "callTracer"}
-        )
+        trace = chain.rpc("debug_traceTransaction", receipt["transactionHash"].to_0x_hex(), {"tracer": "callTracer"})
         data = trace.get("output", "0x")
     except RpcError:
         data = "0x"  # not every node traces: the failure is told all the same
@@ -177,7 +175,7 @@ class SteppedSender:
         return self
 
     def send(self, calls: Sequence[Call]) -> list[TxReceipt]:
-        """See Sender: mines one block, one second after the last unless `at` named its time; an empty one without calls."""
+        """See Sender: mines one block (empty without calls), a second after the last unless `at` named its time."""
         time = self._next if self._next is not None else self.now + 1
         self._next = None
         raws = [signed(self.chain, call, 0, call.gas or GAS_CAP - 1) for call in calls]

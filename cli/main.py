@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import traceback
-
-import importlib
 
 import click
 
@@ -34,7 +33,8 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 """
 
 
-# Command -> module and its one-line help. Modules load when they are needed: a node's agent starts without the chain's code.
+# Command -> its one-line help; it lives in the module of the same name, which loads when it is needed: a node's agent
+# starts without the chain's code.
 _COMMANDS = {
     "demo": "A whole network on this machine, in about a minute and a half.",
     "node": "Run a node's agent.",
@@ -62,7 +62,9 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
 
-@click.group(cls=_LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_LazyGroup, help=_HELP, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(package_name=None, version="0.1.0", prog_name="epochal")
 def epochal() -> None:
     """The group of all commands; its help is _HELP."""

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from oracle.ground.policy import PPM, Policy
+from oracle.ground.policy import PPM, Policy, from_json
 from scenario.options import BadOption, ReplayOptions
 from scenario.replay import Stopped
 from scenario.replay import replay as run
@@ -24,7 +24,8 @@ Example: the first month of a trace, scored as a whole
 with policy.json
   {"target_ppm": 990000, "floor_ppm": 950000, "window_epochs": 30, "csp_share_ppm": 800000}
 
-What the files mean: docs/replay.md. A replay that was stopped goes on where it was when the same command is given again.
+What the files mean: docs/replay.md. A replay that was stopped goes on where it was when the same command is given
+again.
 """
 
 
@@ -39,7 +40,9 @@ class EpochRange(click.ParamType):
             return value
         parts = str(value).split(":")
         if len(parts) != 2 or not all(part == "" or (part.isascii() and part.isdigit()) for part in parts):
-            self.fail(f"{value!r} is no range of epochs; give A:B, the first epoch and the one after the last", param, ctx)
+            self.fail(
+                f"{value!r} is no range of epochs; give A:B, the first epoch and the one after the last", param, ctx
+            )
         return tuple(int(part) if part else None for part in parts)
 
 
@@ -53,23 +56,31 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
         raise BadOption(f"{path}: isn't UTF-8 text; write the policy as JSON") from error
     except OSError as error:
         raise BadOption(f"--policy {path}: {error.strerror}; give a JSON file") from error
-    return Policy.from_json(text, source=str(path))
+    return from_json(text, source=str(path))
 
 
 @click.command(short_help="Replay a trace of availability through committee and contracts.", epilog=_EPILOG)
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results; made if missing.")
-@click.option("--genesis", type=click.IntRange(0, 2**39), help="Start of epoch 0, UNIX seconds.  [default: the trace's first second]")
+@click.option(
+    "--genesis",
+    type=click.IntRange(0, 2**39),
+    help="Start of epoch 0, UNIX seconds.  [default: the trace's first second]",
+)
 @click.option("--epoch-length", type=click.IntRange(1, 2**31), default=86_400, show_default=True, help="Seconds.")
-@click.option("--tick", type=click.IntRange(1, 2**31), default=10, show_default=True, help="Seconds; divides the epoch's length.")
-@click.option("--epochs", type=EpochRange(), default=(None, None), metavar="A:B", help="Replay epochs A to B-1.  [default: all]")
+@click.option(
+    "--tick", type=click.IntRange(1, 2**31), default=10, show_default=True, help="Seconds; divides the epoch's length."
+)
+@click.option(
+    "--epochs", type=EpochRange(), default=(None, None), metavar="A:B", help="Replay epochs A to B-1.  [default: all]"
+)
 @click.option("--oracles", type=click.IntRange(4, 100), default=4, show_default=True, help="Size of the committee.")
 @click.option(
     "--policy",
     callback=_policy,
     type=click.Path(path_type=Path),
-    help="JSON file with target_ppm, floor_ppm, window_epochs, csp_share_ppm, min_observed_seconds, evidence; what is left out "
-    "keeps its default.",
+    help="JSON file with target_ppm, floor_ppm, window_epochs, csp_share_ppm, min_observed_seconds, evidence; what is "
+    "left out keeps its default.",
 )
 @click.option(
     "--price",
@@ -78,17 +89,31 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
     show_default=True,
     help="Of a slot for an epoch, in the token's smallest unit (a millionth of a dollar).",
 )
-@click.option("--settle-every", type=click.IntRange(1), default=1, show_default=True, help="Epochs between settlements.")
-@click.option("--appeal-epochs", type=click.IntRange(0, 10_000), default=7, show_default=True, help="Epochs that withheld money is held at least.")
-@click.option("--protocol-share-ppm", type=click.IntRange(0, PPM), default=0, show_default=True, help="The protocol's share of earned money, burned; millionths.")
+@click.option(
+    "--settle-every", type=click.IntRange(1), default=1, show_default=True, help="Epochs between settlements."
+)
+@click.option(
+    "--appeal-epochs",
+    type=click.IntRange(0, 10_000),
+    default=7,
+    show_default=True,
+    help="Epochs that withheld money is held at least.",
+)
+@click.option(
+    "--protocol-share-ppm",
+    type=click.IntRange(0, PPM),
+    default=0,
+    show_default=True,
+    help="The protocol's share of earned money, burned; millionths.",
+)
 @click.option("--rpc", help="An anvil to use, its clock still before the genesis.  [default: one of its own]")
 def replay(epochs: tuple[int | None, int | None], **given: Any) -> None:
     """Replay TRACE: any availability data in the neutral format, through the same oracles, agreement and contracts as a
     live network, on a local chain whose clock is moved forward.
 
-    TRACE is a CSV (plain, .xz or .gz) with the columns node, start, end, state: whole UNIX seconds, half open, state one of
-    up, down, unknown. One job with a slot for each node is funded for the whole time. An assignment opens when the trace
-    enrols its node and closes where the trace leaves it uncovered.
+    TRACE is a CSV (plain, .xz or .gz) with the columns node, start, end, state: whole UNIX seconds, half open, state
+    one of up, down, unknown. One job with a slot for each node is funded for the whole time. An assignment opens when
+    the trace enrols its node and closes where the trace leaves it uncovered.
     """
     console = Console(stderr=True)
     try:
@@ -151,4 +176,6 @@ def _show(console: Console, summary: dict[str, Any], out: Path) -> None:
     table.add_section()
     table.add_row("deposits", f"{deposits:,}", "100.00 %")
     console.print(table)
-    console.print(f"Every unit is accounted for. Results: {out}/ (docs/replay.md tells what each file holds)", highlight=False)
+    console.print(
+        f"Every unit is accounted for. Results: {out}/ (docs/replay.md tells what each file holds)", highlight=False
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from chain.network import Network
 from oracle.ground.errors import EpochalError
-from dataclasses import dataclass
 
 
 class NotConserved(EpochalError):
@@ -54,5 +54,7 @@ def totals(
         refunded=token.balanceOf(csp).call() + books["refundable"],
         # What was minted and is no more, what waits at the burner, and what waits in the job.
         burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + books["burnable"],
-        remaining=token.balanceOf(at.escrow).call() - unclaimed - sum(books[k] for k in ("held", "refundable", "burnable")),
+        remaining=token.balanceOf(at.escrow).call()
+        - unclaimed
+        - sum(books[k] for k in ("held", "refundable", "burnable")),
     )

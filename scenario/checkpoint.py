@@ -1,7 +1,7 @@
 """Where a replay stands, so that it can be stopped at any moment and go on.
 
-A checkpoint is one JSON file, and for a chain of the replay's own a dump of its state beside it. Both carry the epoch in
-their names and the JSON is written last, so a crash leaves the last whole checkpoint.
+A checkpoint is one JSON file, and for a chain of the replay's own a dump of its state beside it, which carries the
+epoch in its name. The JSON is written last, so a crash leaves the last whole checkpoint.
 """
 
 from __future__ import annotations
@@ -96,6 +96,6 @@ class Workspace:
         for key, value in wanted.items():
             if held.get(key) != value:
                 raise CannotResume(
-                    f"{self.out}: holds a replay with {key} {held.get(key)}, not {value}; use the same options to go on, "
-                    "or give another --out"
+                    f"{self.out}: holds a replay with {key} {held.get(key)}, not {value}; use the same options to "
+                    "go on, or give another --out"
                 )

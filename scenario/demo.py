@@ -118,7 +118,9 @@ class _Demo:
     def _set_up(self, stack: AsyncExitStack) -> None:
         began = int(time.time())
         self.genesis = began + _SETUP_SECONDS
-        anvil = stack.enter_context(Anvil(*_ANVIL, timestamp=began - _SETUP_BLOCKS, log=self.out / "logs" / "anvil.log"))
+        anvil = stack.enter_context(
+            Anvil(*_ANVIL, timestamp=began - _SETUP_BLOCKS, log=self.out / "logs" / "anvil.log")
+        )
         self.chain = Chain(anvil.url)
         signers = oracle_signers(ORACLES)
         timing = Timing(
@@ -186,13 +188,13 @@ class _Demo:
         share = f"{PROTOCOL_SHARE_PPM / 10_000:.0f} %"
         self._print(f"chain at {self.chain.url}, contracts deployed, {NODES} licences linked to their nodes")
         self._print(
-            f"a customer funded {JOB_EPOCHS} epochs of {self.length} s for {NODES} slots at {PRICE // UNIT} a slot and epoch: "
-            f"deposit {self.deposit / UNIT:,.2f}"
+            f"a customer funded {JOB_EPOCHS} epochs of {self.length} s for {NODES} slots at {PRICE // UNIT} a slot and "
+            f"epoch: deposit {self.deposit / UNIT:,.2f}"
         )
         self._print(
-            f"policy: all is earned from {POLICY.target_ppm / 10_000:.0f} % uptime, nothing below {POLICY.floor_ppm / 10_000:.0f} %, "
-            f"linear between; of withheld money {POLICY.csp_share_ppm / 10_000:.0f} % returns, the rest burns; "
-            f"{share} of the earned burns"
+            f"policy: all is earned from {POLICY.target_ppm / 10_000:.0f} % uptime, nothing below "
+            f"{POLICY.floor_ppm / 10_000:.0f} %, linear between; of withheld money {POLICY.csp_share_ppm / 10_000:.0f} % "
+            f"returns, the rest burns; {share} of the earned burns"
         )
         self._print(f"{ORACLES} oracles listen; {NODES} node processes beat each second, logs in {self.out / 'logs'}")
 
@@ -204,8 +206,14 @@ class _Demo:
 
         killed, paused = self.processes[KILLED], self.processes[PAUSED]
         self._faults = [
-            (at(1 + 1 / 3), lambda: self._fault(killed.kill, f"[red]killed {KILLED}[/] (SIGKILL, process {killed.pid})")),
-            (at(2 + 1 / 4), lambda: self._fault(paused.pause, f"[yellow]paused {PAUSED}[/] (SIGSTOP, process {paused.pid})")),
+            (
+                at(1 + 1 / 3),
+                lambda: self._fault(killed.kill, f"[red]killed {KILLED}[/] (SIGKILL, process {killed.pid})"),
+            ),
+            (
+                at(2 + 1 / 4),
+                lambda: self._fault(paused.pause, f"[yellow]paused {PAUSED}[/] (SIGSTOP, process {paused.pid})"),
+            ),
             (at(2 + 3 / 4), lambda: self._fault(paused.resume, f"[green]{PAUSED} goes on[/] (SIGCONT)")),
         ]
 
@@ -290,9 +298,7 @@ class _Demo:
         while self.chain.block("latest").timestamp < self.genesis:
             time.sleep(0.1)
         terms = self.market.terms_hash()
-        self.sender.send(
-            [self.market.assign(self.job, slot, 1, node, terms) for slot, node in enumerate(self.nodes)]
-        )
+        self.sender.send([self.market.assign(self.job, slot, 1, node, terms) for slot, node in enumerate(self.nodes)])
 
     def _run_faults(self) -> None:
         while self._faults and time.time() >= self._faults[0][0]:
@@ -324,9 +330,7 @@ class _Demo:
         self.keeper.burn(self.job)
         self._print("nodes were paid, the job was closed, the customer refunded, the burn share burned")
         payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
-        self.totals = audit.totals(
-            self.network, self.job, self.ids, payees, self.market.csp.address, self.deposit
-        )
+        self.totals = audit.totals(self.network, self.job, self.ids, payees, self.market.csp.address, self.deposit)
         self.totals.check()
         self.booked = self.keeper.booked(self.ids)
         self.records = [member.store.read(epoch) for epoch in range(JOB_EPOCHS) for member in self.members]
@@ -360,9 +364,7 @@ class _Demo:
         rows.append(["", 0, 0, empty, 0])
         table.add_row("(empty)", "", "", "", "", *_shown(empty), "", "slots")
         table.add_section()
-        table.add_row(
-            "all", "", "", "", *_shown(totals.paid, totals.refunded, totals.burned), ""
-        )
+        table.add_row("all", "", "", "", *_shown(totals.paid, totals.refunded, totals.burned), "")
         self.console.print(table)
         self.console.print(
             f"deposit {_exact(totals.deposits)}\n"

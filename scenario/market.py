@@ -114,9 +114,7 @@ class Market:
             deadline = self.job.ends_at
             consent = NodeConsent(node.licence, operator.address, node.signer.address, 0, deadline)
             signature = node.signer.sign(consent.digest(self.network.consent_domain))
-            function = licences.link(
-                node.licence, node.signer.address, deadline, signature[:32], signature[32:]
-            )
+            function = licences.link(node.licence, node.signer.address, deadline, signature[:32], signature[32:])
             nodes.append(node)
             links.append(Call.of("link node", operator, function, 200_000))
         self._paged(links)

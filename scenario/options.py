@@ -106,9 +106,13 @@ def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
     first = 0 if options.epochs[0] is None else options.epochs[0]
     after = reach if options.epochs[1] is None else options.epochs[1]
     if not 0 <= first < after <= reach:
-        raise BadOption(f"--epochs {first}:{after}: the trace has epochs 0:{reach}; give A:B with 0 <= A < B <= {reach}")
+        raise BadOption(
+            f"--epochs {first}:{after}: the trace has epochs 0:{reach}; give A:B with 0 <= A < B <= {reach}"
+        )
     if after - first > _MAX_EPOCHS:
-        raise BadOption(f"--epochs {first}:{after}: at most {_MAX_EPOCHS} in one replay; choose fewer or a longer epoch")
+        raise BadOption(
+            f"--epochs {first}:{after}: at most {_MAX_EPOCHS} in one replay; choose fewer or a longer epoch"
+        )
 
     begins, ends = clock.start(first), clock.start(after)
     enrolled: dict[str, list[tuple[int, int]]] = {}

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 mpl.use("Agg")
 
-from matplotlib import pyplot as plt  # noqa: E402  the backend is chosen first
-from matplotlib.colors import ListedColormap  # noqa: E402
-from matplotlib.patches import Patch  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 
 _PAID, _REFUNDED, _BURNED, _HELD = "#2f7d4f", "#4c78a8", "#d1603d", "#e8b64c"
 _EMPTY, _UNKNOWN, _ABSENT = "#a9c3de", "#c9ced6", "#ffffff"
@@ -27,7 +27,8 @@ _NAMES = 60  # more nodes than this are numbered, not named
 
 
 def uptime_by_epoch(path: Path, rows: Sequence[Sequence[Any]], first: int, after: int) -> None:
-    """Heat map of nodes by epochs from the rows of uptime.csv: grey where nobody could observe, white where not enrolled."""
+    """Heat map of nodes by epochs from the rows of uptime.csv: grey where nobody could observe, white where not
+    enrolled."""
     nodes = sorted({row[0] for row in rows})
     place = {node: index for index, node in enumerate(nodes)}
     share = np.full((len(nodes), after - first), np.nan)
@@ -100,7 +101,9 @@ def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: in
     for label, amount, colour in parts:
         share = 100 * amount / totals.deposits if totals.deposits else 0.0
         if amount:
-            whole.barh(0, amount / unit, left=left, color=colour, label=f"{label}: {amount / unit:,.2f} ({share:.2f} %)")
+            whole.barh(
+                0, amount / unit, left=left, color=colour, label=f"{label}: {amount / unit:,.2f} ({share:.2f} %)"
+            )
             left += amount / unit
     whole.set_yticks([])
     whole.set_title(f"Where the deposit of {totals.deposits / unit:,.2f} went")

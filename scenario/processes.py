@@ -25,7 +25,7 @@ class NodeProcess:
         arguments += ["--chain-id", str(chain_id), "--attestations", attestations]
         arguments += ["--key-env", _KEY_VARIABLE, "--tick", str(tick)]
         with log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", "node", "run", *arguments],
                 cwd=ROOT,
                 env={**os.environ, _KEY_VARIABLE: "0x" + key.hex()},

@@ -1,5 +1,5 @@
-"""`epochal replay`: a trace of real availability through the same code and the same contracts, on a chain whose clock is
-moved by hand."""
+"""`epochal replay`: a trace of real availability through the same code and the same contracts, on a chain whose clock
+is moved by hand."""
 
 from __future__ import annotations
 
@@ -103,9 +103,7 @@ def replay(options: ReplayOptions, progress: Progress) -> Outcome:
                 run.epoch(epoch)
                 if asked():
                     run.checkpoint()
-                    raise Stopped(
-                        f"stopped after epoch {epoch}; the same command goes on from there ({options.out})"
-                    )
+                    raise Stopped(f"stopped after epoch {epoch}; the same command goes on from there ({options.out})")
         return run.finish()
 
 
@@ -114,14 +112,17 @@ def _take_over(chain: Chain, plan: Schedule, fresh: bool) -> None:
     head = chain.block("latest")
     if fresh and head.timestamp >= plan.clock.genesis - 600:
         raise BadOption(
-            f"--rpc {chain.url}: its clock is at {head.timestamp}, but the network has to be set up before the genesis, "
-            f"{plan.clock.genesis}; start anvil with --timestamp {plan.clock.genesis - LEAD}, or leave --rpc out"
+            f"--rpc {chain.url}: its clock is at {head.timestamp}, but the network has to be set up before the "
+            f"genesis, {plan.clock.genesis}; start anvil with --timestamp {plan.clock.genesis - LEAD}, "
+            "or leave --rpc out"
         )
     try:
         chain.rpc("evm_setAutomine", False)
         chain.rpc("evm_setIntervalMining", 0)
     except EpochalError as error:
-        raise BadOption(f"--rpc {chain.url}: its clock can't be moved ({error}); give an anvil, or leave --rpc out") from error
+        raise BadOption(
+            f"--rpc {chain.url}: its clock can't be moved ({error}); give an anvil, or leave --rpc out"
+        ) from error
 
 
 @contextmanager
@@ -196,8 +197,8 @@ class _Replay:
         head = self.chain.block("latest")
         if state["head"] != head.hash:
             raise CannotResume(
-                f"{self.options.out}: the chain at {self.chain.url} isn't where this replay left it (block {head.number}); "
-                "give it that chain, or another --out"
+                f"{self.options.out}: the chain at {self.chain.url} isn't where this replay left it (block "
+                f"{head.number}); give it that chain, or another --out"
             )
         self.next_epoch = state["next_epoch"]
         self.wall.update(state["wall"])

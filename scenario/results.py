@@ -64,8 +64,8 @@ def epoch_rows(
         accounted = (now.accounted if now else 0) - (was.accounted if was else 0)
         stop = min(span.end, stop_of_job)
         through = max(span.start, clock.settled_until(window_epochs, stop, epoch))
-        counted = span.start if last_epoch < 0 else max(
-            span.start, clock.settled_until(window_epochs, stop, last_epoch)
+        counted = (
+            span.start if last_epoch < 0 else max(span.start, clock.settled_until(window_epochs, stop, last_epoch))
         )
         unmeasured = through - counted - accounted
         settled.append([job, span.slot, key, span.node, epoch, earned, accounted - earned, unmeasured])
@@ -101,9 +101,7 @@ def report_json(signed: SignedReport, domain: Mapping[str, Any]) -> str:
     )
 
 
-def payouts(
-    settlement: Iterable[Sequence[Any]], rates: Rates, nodes: Sequence[str], totals: Totals
-) -> list[list[Any]]:
+def payouts(settlement: Iterable[Sequence[Any]], rates: Rates, nodes: Sequence[str], totals: Totals) -> list[list[Any]]:
     """The rows of payouts.csv; the last one, without a node, is what slots cost while they stood empty, and rounding.
 
     Raises NotConserved unless the seconds come to what the chain paid and burned.

@@ -1,7 +1,7 @@
 """What seconds come to in money: the contracts' arithmetic in Python, for plans, statements and tests. Pure.
 
-Amounts are in the token's smallest unit. Each is floor(price x cumulative seconds / epoch length), or a floored share of
-it, so the path of settlements doesn't matter.
+Amounts are in the token's smallest unit. Each is floor(price x cumulative seconds / epoch length), or a floored share
+of it, so the path of settlements doesn't matter.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from oracle.ground.policy import PPM
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """price of one slot for one epoch; epoch length in seconds; the protocol's share of the earned and the CSP's share of
-    the withheld, both in millionths."""
+    """price of one slot for one epoch; epoch length in seconds; the protocol's share of the earned and the CSP's share
+    of the withheld, both in millionths."""
 
     price: int
     epoch_length: int
@@ -46,9 +46,9 @@ class Rates:
 class Statement:
     """Where the money of one assignment's settled seconds went once nothing of it is held.
 
-    paid to the payee; refunded to the CSP (unmeasured seconds, its share of the withheld, and the rounding between the two);
-    burned (the protocol's share and the burn share); withheld: the gross amount of withheld seconds, for information, since
-    it is part of refunded and burned.
+    paid to the payee; refunded to the CSP (unmeasured seconds, its share of the withheld, and the rounding between the
+    two); burned (the protocol's share and the burn share); withheld: the gross amount of withheld seconds, for
+    information, since it is part of refunded and burned.
     """
 
     paid: int

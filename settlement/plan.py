@@ -1,4 +1,4 @@
-"""Which leaves of a final report to settle, and in which ranges. Pure: a report's tree and what is booked go in, calls come out."""
+"""Which leaves of a final report to settle, and in which ranges. Pure: a tree goes in, calls come out."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from oracle.committee.errors import Disagreement, Malformed
 from oracle.committee.observation import SignedObservation, View
 from oracle.ground.clock import EpochClock
 from oracle.ground.keccak import keccak256
-from oracle.ground.ledger import Ledger, Subject, advance
 from oracle.ground.leaves import Leaf
+from oracle.ground.ledger import Ledger, Subject, advance
 from oracle.ground.median import agree, measured_needs, quorum
 from oracle.ground.merkle import Tree
 from oracle.ground.typed_data import Domain, EpochReport
@@ -86,9 +86,7 @@ def combine(views: Sequence[View], members: int, tick: int) -> dict[int, Uptime]
     """The agreed uptime, in seconds, of every assignment that anyone observed."""
     needed = measured_needs(members)
     keys = sorted({key for view in views for key in view.ticks})
-    return {
-        key: agree((view.ticks.get(key, ZERO) for view in views), needed).scaled(tick) for key in keys
-    }
+    return {key: agree((view.ticks.get(key, ZERO) for view in views), needed).scaled(tick) for key in keys}
 
 
 def draft(
