@@ -185,16 +185,18 @@ class _Demo:
             stack.callback(process.close)
 
     def _tell_setup(self) -> None:
-        share = f"{PROTOCOL_SHARE_PPM / 10_000:.0f} %"
+        target, floor, refund, share = (
+            f"{ppm // 10_000} %"
+            for ppm in (POLICY.target_ppm, POLICY.floor_ppm, POLICY.csp_share_ppm, PROTOCOL_SHARE_PPM)
+        )
         self._print(f"chain at {self.chain.url}, contracts deployed, {NODES} licences linked to their nodes")
         self._print(
             f"a customer funded {JOB_EPOCHS} epochs of {self.length} s for {NODES} slots at {PRICE // UNIT} a slot and "
             f"epoch: deposit {self.deposit / UNIT:,.2f}"
         )
         self._print(
-            f"policy: all is earned from {POLICY.target_ppm / 10_000:.0f} % uptime, nothing below "
-            f"{POLICY.floor_ppm / 10_000:.0f} %, linear between; of withheld money {POLICY.csp_share_ppm / 10_000:.0f} % "
-            f"returns, the rest burns; {share} of the earned burns"
+            f"policy: all is earned from {target} uptime, nothing below {floor}, linear between; of withheld money "
+            f"{refund} returns, the rest burns; {share} of the earned burns"
         )
         self._print(f"{ORACLES} oracles listen; {NODES} node processes beat each second, logs in {self.out / 'logs'}")
 
