@@ -198,9 +198,8 @@ class _Book:
             measured += self.windows.pop(key)
         until = self.clock.settled_until(s.policy.window_epochs, s.stop, epoch)
         if until > account.until:
-            last = epoch if s.stop > start else self.clock.covering(max(s.stop, self.clock.genesis))
             measured = _capped(measured, until - s.opened_at - account.accounted)
-            return _Piece(s, key >> GENERATION_BITS, last // s.policy.window_epochs, measured, until)
+            return _Piece(s, key >> GENERATION_BITS, epoch // s.policy.window_epochs, measured, until)
         if measured.observed:
             self.windows[key] = measured
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.ground.leaves import EMPTY, Leaf
@@ -17,6 +17,7 @@ def step(history: History, ledger: Ledger, epoch: int, settled: Books) -> tuple[
     return advance(ledger, CLOCK, epoch, subjects, history.agreed, history.appeal_epochs)
 
 
+@settings(deadline=None)
 @given(histories())
 def test_advance__any_history__equals_the_rule_written_window_by_window(history: History) -> None:
     ledger = Ledger()
@@ -34,6 +35,7 @@ def test_advance__any_history__equals_the_rule_written_window_by_window(history:
                 assert (leaf.earned, leaf.accounted) == expected[leaf.id]
 
 
+@settings(deadline=None)
 @given(histories(), st.lists(st.booleans(), min_size=EPOCHS, max_size=EPOCHS), st.data())
 def test_advance__with_skipped_epochs__gives_what_each_epoch_in_turn_gives(
     history: History, reported: list[bool], data: st.DataObject
@@ -51,6 +53,7 @@ def test_advance__with_skipped_epochs__gives_what_each_epoch_in_turn_gives(
                     settled = history.settle(epoch, leaf, settled)
 
 
+@settings(deadline=None)
 @given(histories(), st.data())
 def test_advance__epoch_after_epoch__nothing_falls_and_the_clock_bounds_all(
     history: History, data: st.DataObject
@@ -83,6 +86,7 @@ def test_advance__epoch_after_epoch__nothing_falls_and_the_clock_bounds_all(
                 settled = history.settle(epoch, leaf, settled)
 
 
+@settings(deadline=None)
 @given(histories(), st.integers(0, EPOCHS - 1), st.randoms(use_true_random=False))
 def test_advance__subjects_in_any_order__gives_the_same(history: History, epoch: int, random) -> None:
     subjects = history.subjects(epoch, {})
@@ -94,6 +98,7 @@ def test_advance__subjects_in_any_order__gives_the_same(history: History, epoch:
     )
 
 
+@settings(deadline=None)
 @given(histories(), st.integers(0, EPOCHS - 1))
 def test_encode__any_ledger__comes_back_and_goes_on_alike(history: History, epoch: int) -> None:
     ledger, _ = step(history, Ledger(), epoch, {})

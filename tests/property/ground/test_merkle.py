@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from oracle.ground.errors import InvalidValue
@@ -61,6 +61,7 @@ def test_tree__no_leaf__is_refused() -> None:
         Tree.build([])
 
 
+@settings(deadline=None)
 @given(ranges(max_size=3_000))
 def test_range__of_a_large_tree__verifies(case: tuple[Tree, int, int]) -> None:
     tree, first, last = case
@@ -68,6 +69,7 @@ def test_range__of_a_large_tree__verifies(case: tuple[Tree, int, int]) -> None:
     verify_range(tree.root, hashes_of(tree, first, last), proof.tree_index, proof.proof)
 
 
+@settings(deadline=None)
 @given(ranges(), st.data())
 def test_range__one_leaf_replaced__is_refused(case: tuple[Tree, int, int], data: st.DataObject) -> None:
     tree, first, last = case
@@ -77,6 +79,7 @@ def test_range__one_leaf_replaced__is_refused(case: tuple[Tree, int, int], data:
         verify_range(tree.root, hashes, proof.tree_index, proof.proof)
 
 
+@settings(deadline=None)
 @given(ranges())
 def test_range__stranger_at_an_edge__is_refused(case: tuple[Tree, int, int]) -> None:
     tree, first, last = case
@@ -90,6 +93,7 @@ def test_range__stranger_at_an_edge__is_refused(case: tuple[Tree, int, int]) -> 
             verify_range(tree.root, forged, index, proof.proof)
 
 
+@settings(deadline=None)
 @given(ranges(), st.integers(-5, 5))
 def test_range__other_start_index__is_refused_or_pays_the_same_leaves(case: tuple[Tree, int, int], shift: int) -> None:
     # A parent hashes its children sorted, so mirrored positions prove the same leaves; a stranger never.
@@ -104,6 +108,7 @@ def test_range__other_start_index__is_refused_or_pays_the_same_leaves(case: tupl
         verify_range(tree.root, [STRANGER, *hashes[1:]], index, proof.proof)
 
 
+@settings(deadline=None)
 @given(ranges(), st.binary(min_size=32, max_size=32), st.data())
 def test_range__proof_tampered__is_refused(case: tuple[Tree, int, int], element: bytes, data: st.DataObject) -> None:
     tree, first, last = case
@@ -122,6 +127,7 @@ def test_range__proof_tampered__is_refused(case: tuple[Tree, int, int], element:
             verify_range(tree.root, hashes, proof.tree_index, cut)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 300), st.data())
 def test_range__crossing_depths__is_malformed(size: int, data: st.DataObject) -> None:
     parts = split_ranges(size, 0, size - 1)

@@ -114,6 +114,20 @@ def test_advance__window_is_over__forgets_its_tally() -> None:
     assert not ledger.tallies
 
 
+def test_advance__skipping_into_the_next_window__scores_that_alone() -> None:
+    first = subject(policy=WEEK, stop=1_050)
+    second = subject(TWO, opened_at=1_700, stop=1_750, policy=WEEK)
+    agreed = {0: {ONE: Uptime(0, 50)}, 7: {TWO: Uptime(30, 50)}}
+    _, leaves = advance(Ledger(), CLOCK, 7, [first, second], agreed, 2)
+    assert leaves == (leaf(0, 50), leaf(50, 50, TWO))
+
+
+def test_advance__stop_before_what_was_measured__accounts_no_second_after_it() -> None:
+    ledger, _ = run(Ledger(), 1, subject(policy=WEEK), e0=Uptime(80, 100), e1=Uptime(80, 100))
+    _, leaves = run(ledger, 2, subject(policy=WEEK, stop=1_050))
+    assert leaves == (leaf(50, 50),)
+
+
 def test_advance__pieces_that_end_with_one_epoch__are_scored_as_one() -> None:
     first = subject(stop=1_050)
     second = subject(TWO, opened_at=1_050, stop=1_100)

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The same sources through ape: a network is deployed, one job is served, reported, settled, paid and left."""
+
+from __future__ import annotations
+
+import ape
+import pytest
+from eth_utils.crypto import keccak
+from web3.utils.address import get_create_address
+
+from oracle.ground.ids import KIND_ASSIGNMENT, pack
+from oracle.ground.leaves import Leaf
+from oracle.ground.merkle import Tree
+from oracle.ground.typed_data import Acceptance, EpochReport, NodeConsent
+from oracle.signing.signer import derive
+
+EPOCH = 1_000
+SETTLE_WINDOW = 300
+PRICE = 1_000_003
+PROTOCOL_PPM = 50_000
+POLICY = (1, 980_000, 900_000, 1, 0, 800_000)
+FOREVER = 2**64 - 1
+MINT, VETO = (keccak(text=text)[:4] for text in ("mint(address)", "veto()"))
+
+
+class Network:
+    """Contracts of one network, the first epoch of which starts 100 seconds from now."""
+
+    def __init__(self, project, accounts, chain):
+        self.chain = chain
+        self.admin, self.csp, self.orchestrator, self.holder, self.keeper = accounts[:5]
+        self.oracles = sorted((derive("ape", f"oracle {i}") for i in range(4)), key=lambda one: int(one.address, 16))
+        self.node = derive("ape", "node")
+        self.genesis = chain.pending_timestamp + 100
+        timing = (self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 2_500, 500)
+        self.authority = self.admin.deploy(project.Authority, self.admin)
+        self.token = self.admin.deploy(project.LocalToken)
+        self.burner = self.admin.deploy(project.Burner)
+        signers = [one.address for one in self.oracles]
+        self.attestations = self.admin.deploy(project.Attestations, self.authority, timing, signers)
+        escrow = self._coming(1)
+        self.licences = self.admin.deploy(project.NodeLicense, self.authority, escrow)
+        self.escrow = self.admin.deploy(
+            project.JobEscrow,
+            self.attestations,
+            self.licences,
+            self.burner,
+            2,
+            SETTLE_WINDOW,
+            PROTOCOL_PPM,
+            [self.token],
+        )
+        assert self.escrow.address == escrow
+        self.authority.setTargetFunctionRole(self.licences, [MINT], 2, sender=self.admin)
+        self.authority.grantRole(2, self.admin, 0, sender=self.admin)
+
+    def _coming(self, after: int) -> str:
+        return get_create_address(self.admin.address, self.admin.nonce + after)
+
+    def link(self) -> int:
+        self.licences.mint(self.holder, sender=self.admin)
+        consent = NodeConsent(1, self.holder.address, self.node.address, 0, FOREVER)
+        domain = NodeConsent.domain(self.chain.chain_id, self.licences.address)
+        r, vs = halves(self.node.sign(consent.digest(domain)))
+        self.licences.link(1, self.node.address, FOREVER, r, vs, sender=self.holder)
+        return 1
+
+    def terms(self, **changes):
+        fields = {
+            "token": self.token.address,
+            "price": PRICE,
+            "slots": 1,
+            "startsAt": self.genesis,
+            "endsAt": self.genesis + 5 * EPOCH,
+            "orchestrator": self.orchestrator.address,
+            "policy": POLICY,
+        }
+        return tuple({**fields, **changes}.values())
+
+    def create(self) -> int:
+        deposit = self.escrow.depositFor(self.terms())
+        self.token.mint(self.csp, deposit, sender=self.csp)
+        self.token.approve(self.escrow, deposit, sender=self.csp)
+        self.escrow.createJob(self.terms(), sender=self.csp)
+        return self.escrow.jobCount()
+
+    def assign(self, job: int, licence: int) -> int:
+        terms = self.escrow.termsHash(self.terms())
+        domain = Acceptance.domain(self.chain.chain_id, self.escrow.address)
+        acceptance = Acceptance(job, 0, 1, licence, bytes(terms), FOREVER)
+        r, vs = halves(self.node.sign(acceptance.digest(domain)))
+        self.escrow.assign((job, 0, licence, FOREVER), r, vs, sender=self.orchestrator)
+        return pack(job, 0, 1)
+
+    def signed(self, epoch: int, root: bytes, members=(0, 1, 2)):
+        parent = bytes(self.attestations.lastFinal()[1])
+        report = EpochReport(epoch, 1, root, parent, keccak(b"anchor"), keccak(b"evidence"))
+        digest = report.digest(EpochReport.domain(self.chain.chain_id, self.attestations.address))
+        values = (epoch, 1, root, parent, report.anchor, report.evidence)
+        return values, sum(1 << i for i in members), b"".join(self.oracles[i].sign(digest) for i in members)
+
+    def publish(self, epoch: int, leaf: Leaf) -> Tree:
+        tree = Tree.build([leaf])
+        self.at(self.genesis + (epoch + 1) * EPOCH + 20)
+        self.attestations.submit(*self.signed(epoch, tree.root), sender=self.keeper)
+        self.at(self.chain.blocks.head.timestamp + 41)
+        return tree
+
+    def at(self, time: int) -> None:
+        """A block at `time`."""
+        self.chain.mine(timestamp=time)
+
+
+def halves(signature: bytes) -> tuple[bytes, bytes]:
+    return signature[:32], signature[32:]
+
+
+@pytest.fixture
+def network(project, accounts, chain):
+    return Network(project, accounts, chain)
+
+
+@pytest.fixture
+def serving(network):
+    """Job 1, whose only slot has been served since just after the genesis."""
+    licence, job = network.link(), network.create()
+    network.at(network.genesis)
+    return network.assign(job, licence)
+
+
+def test_job__served_reported_settled__pays_the_licences_holder(network, serving):
+    opened = network.escrow.assignmentOf(serving).openedAt
+    open_seconds = network.genesis + EPOCH - opened
+    network.publish(0, Leaf(KIND_ASSIGNMENT, serving, open_seconds - 50, open_seconds))
+    receipt = network.escrow.settleAndClaim(0, serving, open_seconds - 50, open_seconds, [], sender=network.keeper)
+    gross = PRICE * (open_seconds - 50) // EPOCH
+    paid = gross - gross * PROTOCOL_PPM // 1_000_000
+    (event,) = receipt.decode_logs(network.escrow.Paid)
+    assert (event.payee, event.amount) == (network.holder.address, paid)
+    assert network.token.balanceOf(network.holder) == paid
+    assert network.escrow.assignmentOf(serving).held == 50
+
+
+def test_job__left_in_two_steps__returns_the_unproved_rest(network, serving):
+    network.escrow.stopJob(1, sender=network.csp)
+    with ape.reverts(network.escrow.JobEscrow_NotClosable, job=1):
+        network.escrow.closeJob(1, sender=network.csp)
+    network.publish(0, Leaf(KIND_ASSIGNMENT, serving, 0, 0))
+    network.at(network.chain.blocks.head.timestamp + SETTLE_WINDOW)
+    network.escrow.closeJob(1, sender=network.keeper)
+    assert network.token.balanceOf(network.escrow) == 0
+    assert network.token.balanceOf(network.csp) == network.escrow.depositFor(network.terms())
+
+
+def test_submit__too_few_signatures__is_refused(network):
+    network.at(network.genesis + EPOCH)
+    with ape.reverts(network.attestations.Committee_QuorumNotReached, given=2, quorum=3):
+        network.attestations.submit(*network.signed(0, b"\1" * 32, members=(0, 1)), sender=network.keeper)
+
+
+def test_settle__forged_leaf__is_refused(network, serving):
+    network.publish(0, Leaf(KIND_ASSIGNMENT, serving, 900, 950))
+    with ape.reverts(network.escrow.JobEscrow_LeafNotInReport):
+        network.escrow.settle(0, serving, 950, 950, [], sender=network.keeper)
