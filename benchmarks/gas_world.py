@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from web3.contract.contract import ContractFunction
-from web3.types import TxReceipt
 
 from chain import compiler, network
 from chain.anvil import Anvil
 from chain.client import Chain
 from chain.network import NetworkSettings, Timing
-from chain.transactions import GAS_CAP, Call, SteppedSender, Wallet, checked, signed
+from chain.transactions import Call, SteppedSender, Wallet
 from oracle.ground.ids import KIND_ASSIGNMENT, pack
 from oracle.ground.keccak import keccak256
 from oracle.ground.leaves import Leaf
@@ -42,30 +41,11 @@ def key(label: str) -> bytes:
     return keccak256(b"Epochal gas " + label.encode())
 
 
-class OrderedSender(SteppedSender):
-    """Sends one transaction at a time: anvil works on all requests of a batch at once, and may mine before it has taken
-    the last transaction in, or take them in another order."""
-
-    def send(self, calls: Sequence[Call]) -> list[TxReceipt]:
-        """See Sender."""
-        time = self._next if self._next is not None else self.now + 1
-        self._next = None
-        raws = [signed(self.chain, call, 0, call.gas or GAS_CAP - 1) for call in calls]
-        hashes = [self.chain.rpc("eth_sendRawTransaction", raw) for raw in raws]
-        self.chain.rpc("evm_setNextBlockTimestamp", time)
-        self.chain.rpc("evm_mine")
-        self.now = time
-        receipts = [checked(self.chain, call, mined) for call, mined in zip(calls, self._receipts(hashes), strict=True)]
-        for call, receipt in zip(calls, receipts, strict=True):
-            self.gas.note(call.label, receipt)
-        return receipts
-
-
 @contextmanager
 def stepped_chain() -> Iterator[SteppedSender]:
     """An anvil of one's own."""
     with Anvil(*ANVIL_ARGUMENTS, timestamp=STARTED_AT) as anvil:
-        yield OrderedSender(Chain(anvil.url))
+        yield SteppedSender(Chain(anvil.url))
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from oracle.ground.errors import EpochalError
 
 # No transaction on a public chain may use more gas (EIP-7825).
 GAS_CAP = 2**24
+_IN_ORDER = 25
 
 
 class NotMined(EpochalError):
@@ -179,13 +180,14 @@ class SteppedSender:
         time = self._next if self._next is not None else self.now + 1
         self._next = None
         raws = [signed(self.chain, call, 0, call.gas or GAS_CAP - 1) for call in calls]
-        answers = self.chain.batch(
-            [("eth_sendRawTransaction", [raw]) for raw in raws]
-            + [("evm_setNextBlockTimestamp", [time]), ("evm_mine", [])]
-        )
+        hashes: list[str] = []
+        # anvil works on the requests of one batch at once, and only those of a small one begin in their order.
+        for start in range(0, len(raws), _IN_ORDER):
+            hashes += self.chain.batch([("eth_sendRawTransaction", [raw]) for raw in raws[start : start + _IN_ORDER]])
+        self.chain.batch([("evm_setNextBlockTimestamp", [time]), ("evm_mine", [])])
         self.now = time
         receipts = []
-        for call, mined in zip(calls, self._receipts(answers[: len(raws)]), strict=True):
+        for call, mined in zip(calls, self._receipts(hashes), strict=True):
             receipt = checked(self.chain, call, mined)
             self.gas.note(call.label, receipt)
             receipts.append(receipt)

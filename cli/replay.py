@@ -39,7 +39,7 @@ class EpochRange(click.ParamType):
         if isinstance(value, tuple):
             return value
         parts = str(value).split(":")
-        if len(parts) != 2 or not all(part == "" or (part.isascii() and part.isdigit()) for part in parts):
+        if len(parts) != 2 or not all(part.isascii() and (part or "0").isdigit() and len(part) <= 18 for part in parts):
             self.fail(
                 f"{value!r} is no range of epochs; give A:B, the first epoch and the one after the last", param, ctx
             )
@@ -177,5 +177,7 @@ def _show(console: Console, summary: dict[str, Any], out: Path) -> None:
     table.add_row("deposits", f"{deposits:,}", "100.00 %")
     console.print(table)
     console.print(
-        f"Every unit is accounted for. Results: {out}/ (docs/replay.md tells what each file holds)", highlight=False
+        f"Every unit is accounted for. Results: {out}/ (docs/replay.md tells what each file holds)",
+        highlight=False,
+        markup=False,
     )

@@ -6,6 +6,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Committee} from "./Committee.sol";
 import {EpochReport, IAttestations} from "./interfaces/IAttestations.sol";
+import {Reports} from "./libraries/Reports.sol";
 import {Timing, TimingRules} from "./libraries/Timing.sol";
 
 /// @title Attestations
@@ -21,18 +22,6 @@ contract Attestations is IAttestations, Committee, EIP712 {
             "EpochReport(uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence)"
         );
 
-    /// @dev The three reports that are kept. `finalAt` of zero: there is none. The root of the pending report is in
-    /// `_roots[place]`, that of the last final one in the place before, and so on round the ring.
-    struct Reports {
-        uint40 pendingEpoch;
-        uint40 pendingFinalAt;
-        uint40 lastEpoch;
-        uint40 lastFinalAt;
-        uint40 previousEpoch;
-        uint40 previousFinalAt;
-        uint8 place;
-    }
-
     uint40 private immutable GENESIS;
     uint32 private immutable EPOCH_LENGTH;
     uint32 private immutable SETTLE_DELAY;
@@ -46,8 +35,6 @@ contract Attestations is IAttestations, Committee, EIP712 {
 
     bytes32[3] private _roots;
     Reports private _reports;
-    /// @dev Reports of epochs below this one were vetoed before, themselves or in favour of a lower epoch.
-    uint40 private _reviewedBelow;
 
     /// @param authority the AccessManager that says who governs and who is the guardian
     /// @param t the network's spans; reverts with {Timing_Violated} when an inequality doesn't hold
@@ -76,86 +63,88 @@ contract Attestations is IAttestations, Committee, EIP712 {
         uint256 endsAt = GENESIS + (uint256(report.epoch) + 1) * EPOCH_LENGTH;
         require(block.timestamp >= endsAt, Attestations_EpochNotOver(report.epoch, endsAt));
 
-        Reports memory reports = _reportsNow();
-        require(
-            reports.pendingFinalAt == 0,
-            Attestations_ReportPending(reports.pendingEpoch, reports.pendingFinalAt)
-        );
+        Reports reports = _reports.asOf(block.timestamp);
+        (uint32 pendingEpoch, uint40 finalAt) = reports.pending();
+        require(finalAt == 0, Attestations_ReportPending(pendingEpoch, finalAt));
         bytes32 lastRoot;
-        if (reports.lastFinalAt != 0) {
-            require(report.epoch > reports.lastEpoch, Attestations_EpochOutOfOrder(report.epoch, reports.lastEpoch));
-            lastRoot = _roots[_before(reports.place)];
+        {
+            (uint32 lastEpoch, uint40 lastFinalAt) = reports.last();
+            if (lastFinalAt != 0) {
+                require(report.epoch > lastEpoch, Attestations_EpochOutOfOrder(report.epoch, lastEpoch));
+                lastRoot = _roots[reports.place(1)];
+            }
         }
         require(report.parent == lastRoot, Attestations_WrongParent(report.parent, lastRoot));
         _requireQuorum(report.committee, _digest(report), members, signatures);
 
-        uint256 delay = report.epoch < _reviewedBelow ? REVIEW_DELAY : ACTIVATION_DELAY;
-        reports.pendingEpoch = uint256(report.epoch).toUint40();
-        reports.pendingFinalAt = (block.timestamp + delay).toUint40();
-        _roots[reports.place] = report.root;
-        _reports = reports;
+        uint256 delay = report.epoch < reports.reviewedBelow() ? REVIEW_DELAY : ACTIVATION_DELAY;
+        finalAt = (block.timestamp + delay).toUint40();
+        _roots[reports.place(0)] = report.root;
+        _reports = reports.submit(uint256(report.epoch).toUint32(), finalAt);
         emit ReportSubmitted(
             report.epoch,
             report.root,
             report.committee,
-            report.parent,
             report.anchor,
             report.evidence,
             members,
-            reports.pendingFinalAt
+            finalAt
         );
     }
 
     /// @inheritdoc IAttestations
     function veto() external restricted {
-        Reports memory reports = _reportsNow();
-        uint40 epoch = reports.pendingEpoch;
-        require(reports.pendingFinalAt != 0, Attestations_NothingPending());
-        require(epoch >= _reviewedBelow, Attestations_VetoedBefore(epoch));
-        _reviewedBelow = epoch + 1;
-        _clearPending(reports);
-        emit ReportVetoed(epoch, _roots[reports.place]);
+        Reports reports = _reports.asOf(block.timestamp);
+        (uint32 epoch, uint40 finalAt) = reports.pending();
+        require(finalAt != 0, Attestations_NothingPending());
+        require(epoch >= reports.reviewedBelow(), Attestations_VetoedBefore(epoch));
+        _reports = reports.drop().review(epoch + 1);
+        emit ReportVetoed(epoch, _roots[reports.place(0)]);
     }
 
     /// @inheritdoc IAttestations
     function pendingReport() external view returns (uint64 epoch, bytes32 root, uint40 finalAt) {
-        Reports memory reports = _reportsNow();
-        if (reports.pendingFinalAt == 0) return (0, 0, 0);
-        return (reports.pendingEpoch, _roots[reports.place], reports.pendingFinalAt);
+        Reports reports = _reports.asOf(block.timestamp);
+        (epoch, finalAt) = reports.pending();
+        if (finalAt != 0) root = _roots[reports.place(0)];
     }
 
     /// @inheritdoc IAttestations
     function lastFinal() external view returns (uint64 epoch, bytes32 root, uint40 finalAt) {
-        Reports memory reports = _reportsNow();
-        if (reports.lastFinalAt == 0) return (0, 0, 0);
-        return (reports.lastEpoch, _roots[_before(reports.place)], reports.lastFinalAt);
+        Reports reports = _reports.asOf(block.timestamp);
+        (epoch, finalAt) = reports.last();
+        if (finalAt != 0) root = _roots[reports.place(1)];
     }
 
     /// @inheritdoc IAttestations
     function previousFinal() external view returns (uint64 epoch, bytes32 root, uint40 finalAt) {
-        Reports memory reports = _reportsNow();
-        if (reports.previousFinalAt == 0) return (0, 0, 0);
-        return (reports.previousEpoch, _roots[_before(_before(reports.place))], reports.previousFinalAt);
+        Reports reports = _reports.asOf(block.timestamp);
+        (epoch, finalAt) = reports.previous();
+        if (finalAt != 0) root = _roots[reports.place(2)];
     }
 
     /// @inheritdoc IAttestations
     function finalRoot(uint64 epoch) external view returns (bytes32) {
-        Reports memory reports = _reportsNow();
-        if (reports.lastFinalAt != 0 && epoch == reports.lastEpoch) return _roots[_before(reports.place)];
-        require(reports.previousFinalAt != 0 && epoch == reports.previousEpoch, Attestations_NotFinal(epoch));
-        return _roots[_before(_before(reports.place))];
+        Reports reports = _reports.asOf(block.timestamp);
+        (uint32 known, uint40 finalAt) = reports.last();
+        if (finalAt != 0 && epoch == known) return _roots[reports.place(1)];
+        (known, finalAt) = reports.previous();
+        require(finalAt != 0 && epoch == known, Attestations_NotFinal(epoch));
+        return _roots[reports.place(2)];
     }
 
     /// @inheritdoc IAttestations
     function finalSince(uint64 epoch) external view returns (uint40) {
-        Reports memory reports = _reportsNow();
-        if (reports.previousFinalAt != 0 && epoch <= reports.previousEpoch) return reports.previousFinalAt;
-        return epoch <= reports.lastEpoch ? reports.lastFinalAt : 0;
+        Reports reports = _reports.asOf(block.timestamp);
+        (uint32 known, uint40 finalAt) = reports.previous();
+        if (finalAt != 0 && epoch <= known) return finalAt;
+        (known, finalAt) = reports.last();
+        return epoch <= known ? finalAt : 0;
     }
 
     /// @inheritdoc IAttestations
     function lastProgress() external view returns (uint40) {
-        uint40 finalAt = _reportsNow().lastFinalAt;
+        (, uint40 finalAt) = _reports.asOf(block.timestamp).last();
         return finalAt == 0 ? GENESIS : finalAt;
     }
 
@@ -177,35 +166,11 @@ contract Attestations is IAttestations, Committee, EIP712 {
 
     /// @dev A set replaced for cause loses its pending report, unless the activation delay has passed already.
     function _onReplaced() internal override {
-        Reports memory reports = _reportsNow();
-        if (reports.pendingFinalAt == 0) return;
-        uint40 epoch = reports.pendingEpoch;
-        _clearPending(reports);
-        emit ReportDropped(epoch, _roots[reports.place]);
-    }
-
-    function _clearPending(Reports memory reports) private {
-        reports.pendingEpoch = 0;
-        reports.pendingFinalAt = 0;
-        _reports = reports;
-    }
-
-    /// @dev The reports with a finality that is due, which nobody needs to write down.
-    function _reportsNow() private view returns (Reports memory reports) {
-        reports = _reports;
-        if (reports.pendingFinalAt != 0 && block.timestamp >= reports.pendingFinalAt) {
-            reports.previousEpoch = reports.lastEpoch;
-            reports.previousFinalAt = reports.lastFinalAt;
-            reports.lastEpoch = reports.pendingEpoch;
-            reports.lastFinalAt = reports.pendingFinalAt;
-            reports.pendingEpoch = 0;
-            reports.pendingFinalAt = 0;
-            reports.place = (reports.place + 1) % 3;
-        }
-    }
-
-    function _before(uint8 place) private pure returns (uint8) {
-        return (place + 2) % 3;
+        Reports reports = _reports.asOf(block.timestamp);
+        (uint32 epoch, uint40 finalAt) = reports.pending();
+        if (finalAt == 0) return;
+        _reports = reports.drop();
+        emit ReportDropped(epoch, _roots[reports.place(0)]);
     }
 
     function _digest(EpochReport calldata report) private view returns (bytes32) {

@@ -14,34 +14,38 @@ abstract contract Committee is ICommittee, AccessManaged {
     uint256 private constant HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0;
     uint256 private constant MIN_SIGNERS = 4;
     uint256 private constant MAX_SIGNERS = 255;
+    uint40 private constant NEVER = type(uint40).max;
 
     uint40 private immutable GENESIS;
     uint32 private immutable EPOCH_LENGTH;
     uint32 private immutable GRACE;
 
-    struct Set {
+    /// @dev All that a report needs in the usual case, in one slot: the set in force, its signers, and until when nothing
+    /// announced takes over.
+    struct Force {
         address signers;
-        uint16 quorum;
+        uint32 version;
+        uint40 until;
     }
 
-    struct Roster {
-        uint32 current;
-        uint40 since;
+    /// @dev Who was in force before, since when the present set is, and who comes next (zero: nobody).
+    struct Turn {
         uint32 previous;
+        uint40 since;
         uint32 next;
-        uint40 nextSince;
     }
 
-    mapping(uint32 version => Set) private _sets;
+    mapping(uint32 version => address signers) private _sets;
     uint32 private _versions;
-    Roster private _roster;
+    Force private _force;
+    Turn private _turn;
 
     constructor(uint40 genesis, uint32 epochLength, uint32 grace, address[] memory signers) {
         GENESIS = genesis;
         EPOCH_LENGTH = epochLength;
         GRACE = grace;
-        _roster = Roster({current: _add(signers), since: genesis, previous: 0, next: 0, nextSince: 0});
-        emit CommitteeScheduled(_roster.current, 0, signers);
+        _install(_add(signers), Turn({previous: 0, since: genesis, next: 0}), NEVER);
+        emit CommitteeScheduled(1, 0, signers);
     }
 
     /// @inheritdoc ICommittee
@@ -52,25 +56,18 @@ abstract contract Committee is ICommittee, AccessManaged {
     {
         uint64 earliest = block.timestamp < GENESIS ? 1 : uint64((block.timestamp - GENESIS) / EPOCH_LENGTH) + 2;
         require(fromEpoch >= earliest, Committee_TakeoverTooSoon(fromEpoch, earliest));
-        Roster memory roster = _rosterNow();
+        (uint32 current, Turn memory turn, ) = _now();
         version = _add(signers);
-        roster.next = version;
-        roster.nextSince = (GENESIS + uint256(fromEpoch) * EPOCH_LENGTH).toUint40();
-        _roster = roster;
+        turn.next = version;
+        _install(current, turn, (GENESIS + uint256(fromEpoch) * EPOCH_LENGTH).toUint40());
         emit CommitteeScheduled(version, fromEpoch, signers);
     }
 
     /// @inheritdoc ICommittee
     function replaceCommittee(address[] calldata signers) external restricted returns (uint32 version) {
-        uint32 replaced = _rosterNow().current;
+        (uint32 replaced, , ) = _now();
         version = _add(signers);
-        _roster = Roster({
-            current: version,
-            since: block.timestamp.toUint40(),
-            previous: 0,
-            next: 0,
-            nextSince: 0
-        });
+        _install(version, Turn({previous: 0, since: block.timestamp.toUint40(), next: 0}), NEVER);
         _onReplaced();
         emit CommitteeReplaced(version, replaced, signers);
     }
@@ -81,26 +78,26 @@ abstract contract Committee is ICommittee, AccessManaged {
         view
         returns (uint32 version, uint40 since, uint32 predecessor, uint40 graceEnds)
     {
-        Roster memory roster = _rosterNow();
-        uint256 ends = uint256(roster.since) + GRACE;
-        if (roster.previous != 0 && block.timestamp < ends) return (roster.current, roster.since, roster.previous, uint40(ends));
-        return (roster.current, roster.since, 0, 0);
+        Turn memory turn;
+        (version, turn, ) = _now();
+        since = turn.since;
+        if (_inGrace(turn)) (predecessor, graceEnds) = (turn.previous, turn.since + GRACE);
     }
 
     /// @inheritdoc ICommittee
     function committeeAnnounced() external view returns (uint32 version, uint40 since) {
-        Roster memory roster = _rosterNow();
-        return (roster.next, roster.nextSince);
+        (, Turn memory turn, uint40 until) = _now();
+        if (turn.next != 0) (version, since) = (turn.next, until);
     }
 
     /// @inheritdoc ICommittee
     function committee(uint32 version) external view returns (address[] memory signers, uint256 quorum) {
-        Set memory set = _sets[version];
-        require(set.signers != address(0), Committee_UnknownVersion(version));
-        bytes memory list = SignerSet.read(set.signers);
+        address stored = _sets[version];
+        require(stored != address(0), Committee_UnknownVersion(version));
+        bytes memory list = SignerSet.read(stored);
         signers = new address[](SignerSet.size(list));
-        for (uint256 i = 0; i < signers.length; ++i) signers[i] = SignerSet.at(list, i);
-        quorum = set.quorum;
+        for (uint256 i = 0; i < signers.length; ++i) signers[i] = SignerSet.signerAt(list, i);
+        quorum = _quorum(signers.length);
     }
 
     /// @dev Called when the set in force has been replaced for cause.
@@ -110,53 +107,83 @@ abstract contract Committee is ICommittee, AccessManaged {
     /// @param members bit i stands for signer i of the set
     /// @param signatures EIP-2098 signatures, 64 bytes each, in signer order
     function _requireQuorum(uint64 version, bytes32 digest, uint256 members, bytes calldata signatures) internal view {
-        Set memory set = _sets[_requireInForce(version)];
-        uint256 given = signatures.length >> 6;
-        require(given >= set.quorum, Committee_QuorumNotReached(given, set.quorum));
-        bytes memory list = SignerSet.read(set.signers);
+        bytes memory list = SignerSet.read(_signersInForce(version));
         uint256 size = SignerSet.size(list);
+        uint256 given = signatures.length >> 6;
+        require(signatures.length & 63 == 0, Committee_MalformedSignatures(signatures.length, given));
+        require(given >= _quorum(size), Committee_QuorumNotReached(given, _quorum(size)));
         require(members >> size == 0, Committee_UnknownMember(members, size));
 
         uint256 offset = 0;
-        for (uint256 i = 0; i < size; ++i) {
-            if ((members >> i) & 1 == 0) continue;
-            require(offset + 64 <= signatures.length, Committee_MalformedSignatures(signatures.length, offset / 64 + 1));
-            address signer = _recover(digest, signatures, offset);
-            if (signer != SignerSet.at(list, i)) _explain(digest, signatures, offset, signer, list, i);
-            unchecked {
-                offset += 64;
+        uint256 rest = members;
+        unchecked {
+            for (uint256 i = 0; rest != 0; ++i) {
+                if (rest & 1 == 1) {
+                    // A member too many reads beyond the signatures, which is told here or below.
+                    address signer = _recover(digest, signatures, offset);
+                    if (signer != SignerSet.signerAt(list, i)) _explain(digest, signatures, offset, signer, list, i);
+                    offset += 64;
+                }
+                rest >>= 1;
             }
         }
         require(offset == signatures.length, Committee_MalformedSignatures(signatures.length, offset / 64));
     }
 
-    /// @dev The version as it is stored, or a revert when that set may not sign now.
-    function _requireInForce(uint64 version) private view returns (uint32) {
-        Roster memory roster = _rosterNow();
-        if (version == roster.current) return roster.current;
-        bool inGrace = version != 0 && version == roster.previous && block.timestamp < uint256(roster.since) + GRACE;
-        require(inGrace, Committee_NotInForce(version, roster.current));
-        return roster.previous;
+    /// @dev Where the signers of a set are stored; reverts when that set may not sign now.
+    function _signersInForce(uint64 version) private view returns (address) {
+        Force memory force = _force;
+        if (version == force.version && block.timestamp < force.until) return force.signers;
+        (uint32 current, Turn memory turn, ) = _now();
+        bool mayToo = version != 0 && version == turn.previous && _inGrace(turn);
+        require(version == current || mayToo, Committee_NotInForce(version, current));
+        return _sets[uint32(version)];
     }
 
-    /// @dev The roster with a takeover that is due, which nobody needs to write down.
-    function _rosterNow() private view returns (Roster memory roster) {
-        roster = _roster;
-        if (roster.next != 0 && block.timestamp >= roster.nextSince) {
-            roster.previous = roster.current;
-            roster.current = roster.next;
-            roster.since = roster.nextSince;
-            roster.next = 0;
-            roster.nextSince = 0;
+    /// @dev The set in force, its turn, and when the next one takes over (UNIX seconds), with a takeover that is due, which
+    /// nobody needs to write down.
+    function _now() private view returns (uint32 current, Turn memory turn, uint40 until) {
+        (current, turn, until) = (_force.version, _turn, _force.until);
+        if (block.timestamp >= until) {
+            turn = Turn({previous: current, since: until, next: 0});
+            (current, until) = (_turn.next, NEVER);
         }
     }
 
-    function _recover(bytes32 digest, bytes calldata signatures, uint256 offset) private pure returns (address) {
-        bytes32 r = bytes32(signatures[offset:]);
-        uint256 vs = uint256(bytes32(signatures[offset + 32:]));
-        uint256 s = vs & (type(uint256).max >> 1);
+    function _inGrace(Turn memory turn) private view returns (bool) {
+        return turn.previous != 0 && block.timestamp < uint256(turn.since) + GRACE;
+    }
+
+    function _install(uint32 current, Turn memory turn, uint40 until) private {
+        _force = Force({signers: _sets[current], version: current, until: until});
+        _turn = turn;
+    }
+
+    /// @dev The smallest number above two thirds.
+    function _quorum(uint256 size) private pure returns (uint256) {
+        unchecked {
+            return (2 * size) / 3 + 1;
+        }
+    }
+
+    /// @dev The signer of the EIP-2098 signature at `offset`; zero when it recovers to nobody.
+    function _recover(bytes32 digest, bytes calldata signatures, uint256 offset) private view returns (address signer) {
+        uint256 s;
+        assembly ("memory-safe") {
+            // ecrecover(digest, v, r, s), from memory that is free but not taken: once for each of many signatures.
+            let free := mload(0x40)
+            let place := add(signatures.offset, offset)
+            let vs := calldataload(add(place, 0x20))
+            s := shr(1, shl(1, vs))
+            mstore(free, digest)
+            mstore(add(free, 0x20), add(shr(255, vs), 27))
+            mstore(add(free, 0x40), calldataload(place))
+            mstore(add(free, 0x60), s)
+            mstore(0x00, 0)
+            pop(staticcall(gas(), 1, free, 0x80, 0x00, 0x20))
+            signer := mload(0x00)
+        }
         require(s <= HALF_ORDER, Committee_MalleableSignature(offset >> 6));
-        return ecrecover(digest, uint8((vs >> 255) + 27), r, bytes32(s));
     }
 
     /// @dev Reverts with what is wrong with a signature that isn't the expected member's. Gas doesn't matter here.
@@ -167,14 +194,15 @@ abstract contract Committee is ICommittee, AccessManaged {
         address signer,
         bytes memory list,
         uint256 expected
-    ) private pure {
+    ) private view {
+        require(offset < signatures.length, Committee_MalformedSignatures(signatures.length, offset / 64 + 1));
         for (uint256 o = 0; o < offset; o += 64) {
             require(_recover(digest, signatures, o) != signer, Committee_DuplicateSignature(signer));
         }
         for (uint256 i = 0; signer != address(0) && i < SignerSet.size(list); ++i) {
             require(
-                SignerSet.at(list, i) != signer,
-                Committee_SignaturesUnordered(signer, SignerSet.at(list, expected))
+                SignerSet.signerAt(list, i) != signer,
+                Committee_SignaturesUnordered(signer, SignerSet.signerAt(list, expected))
             );
         }
         revert Committee_ForeignSigner(signer);
@@ -189,6 +217,6 @@ abstract contract Committee is ICommittee, AccessManaged {
             last = signers[i];
         }
         version = ++_versions;
-        _sets[version] = Set({signers: SignerSet.write(signers), quorum: uint16((2 * size) / 3 + 1)});
+        _sets[version] = SignerSet.write(signers);
     }
 }

@@ -22,8 +22,16 @@ class CannotResume(UserError):
 def write_whole(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8", newline="\n")
     part.replace(path)
+
+
+def _options_of(path: Path) -> dict[str, Any]:
+    """The options in a file that a replay wrote; CannotResume when it isn't one."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["options"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise CannotResume(f"{path}: was not written by a replay; give an empty or new --out") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,21 +68,26 @@ class Workspace:
         if self.root.exists():
             shutil.rmtree(self.root)
         self.rows.mkdir(parents=True)
-        (self.out / "reports").mkdir(exist_ok=True)
+        reports = self.out / "reports"
+        reports.mkdir(exist_ok=True)
+        for left in reports.glob("*.json"):
+            left.unlink()  # of a replay that was killed before its first checkpoint
 
     def load(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
         """The last checkpoint of the same replay; None when there is none. CannotResume when it is of another."""
         path = self.root / "checkpoint.json"
+        if self.out.exists() and not self.out.is_dir():
+            raise CannotResume(f"{self.out}: is a file; give a folder as --out")
         if self.finished:
-            self._same(json.loads((self.out / "summary.json").read_text())["options"], fingerprint)
+            self._same(_options_of(self.out / "summary.json"), fingerprint)
             raise CannotResume(f"{self.out}: this replay is complete; look at its files, or give another --out")
         if not path.exists():
             taken = [one.name for one in self.out.iterdir()] if self.out.exists() else []
             if taken and not self.root.exists():
                 raise CannotResume(f"{self.out}: holds other files ({sorted(taken)[0]}, …); give an empty or new --out")
             return None
-        state = json.loads(path.read_text())
-        self._same(state["options"], fingerprint)
+        self._same(_options_of(path), fingerprint)
+        state = json.loads(path.read_text(encoding="utf-8"))
         dump = self.root / state["chain_dump"] if state["chain_dump"] else None
         return Checkpoint(state, dump.read_text() if dump else None)
 

@@ -16,6 +16,9 @@ from oracle.telemetry.trace import Trace
 LEAD = 3_600
 _MIN_LENGTH = 4
 _MAX_EPOCHS = 100_000
+_MAX_TICKS = 10_000_000
+# The contracts keep times in 40 bits; what follows the last epoch must fit too.
+_LATEST = 2**40 - 2**36
 
 
 class BadOption(UserError):
@@ -97,6 +100,11 @@ def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
             f"--tick {options.tick}: it doesn't divide the epoch of {options.epoch_length} s into whole ticks; "
             "choose another --tick or --epoch-length"
         )
+    if options.epoch_length // options.tick > _MAX_TICKS:
+        raise BadOption(
+            f"--tick {options.tick}: an epoch of {options.epoch_length} s has more than {_MAX_TICKS} of them; choose a "
+            "longer --tick or a shorter --epoch-length"
+        )
     clock = EpochClock(genesis, options.epoch_length, options.tick)
     if trace.last_end <= genesis:
         raise BadOption(
@@ -127,7 +135,12 @@ def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
         for slot, (node, cut) in enumerate(enrolled.items())
         for generation, (start, end) in enumerate(cut, start=1)
     ]
-    deposit = options.price * len(enrolled) * (ends - begins) // options.epoch_length
+    if ends > _LATEST:
+        raise BadOption(
+            f"--epochs {first}:{after}: they end at {ends}, but the contracts' clock ends at {_LATEST}; choose earlier "
+            "epochs or a shorter --epoch-length"
+        )
+    deposit = -(-options.price * len(enrolled) * (ends - begins) // options.epoch_length)
     if deposit >= 1 << 96:
         raise BadOption(f"--price {options.price}: the deposit of {deposit} doesn't fit 96 bits; choose a lower price")
     return Schedule(clock, first, after, tuple(enrolled), tuple(spans))

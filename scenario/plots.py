@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,7 +138,8 @@ def _label_nodes(axes: Axes, nodes: Sequence[str]) -> None:
     if len(nodes) > _NAMES:
         axes.set_ylabel(f"{len(nodes)} nodes, in order of name")
         return
-    short = [node if len(node) <= 16 else f"{node[:8]}…{node[-4:]}" for node in nodes]
+    # A dollar sign would begin a formula.
+    short = [(node if len(node) <= 16 else f"{node[:8]}…{node[-4:]}").replace("$", r"\$") for node in nodes]
     axes.set_yticks(range(len(nodes)), short, fontsize=7 if len(nodes) > 20 else 9)
 
 
@@ -150,6 +152,8 @@ def _legend(axes: Axes, entries: Sequence[tuple[str, str]]) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     part = path.with_name(path.name + ".part")
-    figure.savefig(part, dpi=130, format="png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a name in a script that the font lacks
+        figure.savefig(part, dpi=130, format="png")
     plt.close(figure)
     part.replace(path)

@@ -89,7 +89,10 @@ def replay(options: ReplayOptions, progress: Progress) -> Outcome:
         else:
             chain = Chain(stack.enter_context(Anvil(*_ANVIL, timestamp=plan.clock.genesis - LEAD)).url)
         if held is None:
-            options.out.mkdir(parents=True, exist_ok=True)
+            try:
+                options.out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BadOption(f"--out {options.out}: {error.strerror}; give a folder that can be made") from error
             workspace.prepare()
         elif held.chain_dump is not None:
             chain.rpc("anvil_loadState", held.chain_dump)
@@ -190,6 +193,7 @@ class _Replay:
             self.nodes = self.market.license_nodes(self.plan.nodes)
             self.job, self.deposit = self.market.create_job()
             self._ready()
+        self.checkpoint()
 
     def resume(self, state: dict[str, Any]) -> None:
         """Take a checkpoint's state up."""

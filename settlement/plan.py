@@ -9,8 +9,8 @@ from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree, split_ranges
 
-# A range of this many leaves stays well below the gas cap of a transaction.
-MAX_LEAVES = 1_000
+# A range of this many leaves stays below the gas cap of a transaction, even when each is settled for the first time.
+MAX_LEAVES = 350
 # Carrying a leaf that moves nothing costs less than a further transaction for up to this many.
 MAX_GAP = 8
 

@@ -8,47 +8,50 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IAttestations} from "../interfaces/IAttestations.sol";
 import {IJobEscrow, JobTerms, JobView} from "../interfaces/IJobEscrow.sol";
-import {Rates} from "../libraries/Accrual.sol";
+import {Money, Rates, Tally, TallyView} from "../libraries/Money.sol";
 import {PolicyRules} from "../libraries/Policy.sol";
 import {Timing} from "../libraries/Timing.sol";
 
-/// @dev Jobs: created and funded, stopped, closed, refunded.
+/// @dev Jobs: created and funded, stopped, closed, refunded, burned. What is due follows from cumulative seconds; what
+/// went out is remembered, and the difference can go out now.
 abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
     using PolicyRules for *;
+    using Money for *;
 
-    uint256 private constant PPM = 1_000_000;
-
-    /// @dev What never changes in a job but its deposit, which leaving lowers.
+    /// @dev What never changes in a job, arranged by who reads it: a payment the first slot, an assignment the rest.
     struct Job {
-        address owner;
-        uint96 price;
         address token;
+        uint96 price;
+        address owner;
         uint32 slots;
-        uint16 windowEpochs;
         uint24 cspSharePpm;
         address orchestrator;
         uint40 startsAt;
         uint40 endsAt;
-        uint96 deposit;
         bytes32 terms;
     }
 
-    /// @dev What settling moves, in two slots.
-    struct Books {
-        uint96 booked;
-        uint96 held;
+    /// @dev What a settlement reads, in one slot.
+    struct Status {
+        uint96 deposit;
         uint40 stop;
+        uint16 windowEpochs;
         bool leaving;
         bool closed;
-        uint96 refundable;
-        uint96 burnable;
-        uint64 heldSeconds;
+    }
+
+    /// @dev What went out to others than payees.
+    struct Outflow {
+        uint96 refunded;
+        uint96 burned;
     }
 
     /// @inheritdoc IJobEscrow
     IAttestations public immutable attestations;
+    /// @inheritdoc IJobEscrow
+    address public immutable burner;
     /// @inheritdoc IJobEscrow
     uint32 public immutable settleWindow;
     /// @inheritdoc IJobEscrow
@@ -63,13 +66,23 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     /// @inheritdoc IJobEscrow
     uint64 public jobCount;
     mapping(uint64 job => Job) internal _jobs;
-    mapping(uint64 job => Books) internal _books;
+    mapping(uint64 job => Status) internal _status;
+    mapping(uint64 job => Tally) internal _tallies;
+    mapping(uint64 job => Outflow) private _outflows;
 
-    constructor(IAttestations attestations_, uint32 settleWindow_, uint24 protocolSharePpm_, address[] memory tokens) {
+    constructor(
+        IAttestations attestations_,
+        address burner_,
+        uint32 settleWindow_,
+        uint24 protocolSharePpm_,
+        address[] memory tokens
+    ) {
         Timing memory t = attestations_.timing();
+        require(burner_ != address(0), JobEscrow_SettingViolated("burner is not zero"));
         require(settleWindow_ < t.epochLength, JobEscrow_SettingViolated("settleWindow < epochLength"));
-        require(protocolSharePpm_ <= PPM, JobEscrow_SettingViolated("protocolSharePpm <= 1000000"));
+        require(protocolSharePpm_ <= Money.PPM, JobEscrow_SettingViolated("protocolSharePpm <= 1000000"));
         attestations = attestations_;
+        burner = burner_;
         settleWindow = settleWindow_;
         protocolSharePpm = protocolSharePpm_;
         GENESIS = t.genesis;
@@ -83,31 +96,35 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     function createJob(JobTerms calldata terms) external nonReentrant returns (uint64 job) {
         require(tokenAllowed[terms.token], JobEscrow_TokenNotAllowed(terms.token));
         require(terms.price != 0 && terms.slots != 0, JobEscrow_TermsViolated("price and slots are not zero"));
-        require(terms.startsAt < terms.endsAt, JobEscrow_TermsViolated("startsAt < endsAt"));
         require(
             terms.startsAt >= block.timestamp && terms.startsAt >= GENESIS,
             JobEscrow_TermsViolated("startsAt is not in the past, nor before the genesis")
         );
         require(terms.orchestrator != address(0), JobEscrow_TermsViolated("orchestrator is not zero"));
         PolicyRules.check(terms.policy);
+        uint256 deposit = depositFor(terms);
 
         job = ++jobCount;
-        uint96 deposit = depositFor(terms).toUint96();
+        bytes32 hash = termsHash(terms);
         _jobs[job] = Job({
-            owner: msg.sender,
-            price: terms.price,
             token: terms.token,
+            price: terms.price,
+            owner: msg.sender,
             slots: terms.slots,
-            windowEpochs: terms.policy.windowEpochs,
             cspSharePpm: terms.policy.cspSharePpm,
             orchestrator: terms.orchestrator,
             startsAt: terms.startsAt,
             endsAt: terms.endsAt,
-            deposit: deposit,
-            terms: termsHash(terms)
+            terms: hash
         });
-        _books[job].stop = terms.endsAt;
-        emit JobCreated(job, msg.sender, termsHash(terms), deposit, terms);
+        _status[job] = Status({
+            deposit: uint96(deposit),
+            stop: terms.endsAt,
+            windowEpochs: terms.policy.windowEpochs,
+            leaving: false,
+            closed: false
+        });
+        emit JobCreated(job, msg.sender, hash, uint96(deposit), terms);
 
         IERC20 token = IERC20(terms.token);
         uint256 before = token.balanceOf(address(this));
@@ -118,50 +135,51 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
 
     /// @inheritdoc IJobEscrow
     function stopJob(uint64 job) external {
-        Job storage j = _jobs[job];
-        Books storage books = _books[job];
-        require(j.owner != address(0), JobEscrow_UnknownJob(job));
+        Job storage j = _known(job);
+        Status storage status = _status[job];
         require(msg.sender == j.owner, JobEscrow_NotAllowed(msg.sender));
-        require(!books.leaving && block.timestamp < books.stop, JobEscrow_AlreadyStopped(job, books.stop));
-
+        require(!status.leaving && block.timestamp < status.stop, JobEscrow_AlreadyStopped(job, status.stop));
         uint40 stop = Math.max(block.timestamp, j.startsAt).toUint40();
-        uint96 needed = _cost(j.price, j.slots, stop - j.startsAt).toUint96();
-        uint96 refund = j.deposit - needed;
-        j.deposit = needed;
-        books.stop = stop;
-        books.leaving = true;
-        books.refundable += refund;
-        emit JobStopped(job, stop, refund);
+        status.stop = stop;
+        status.leaving = true;
+        emit JobStopped(job, stop);
     }
 
     /// @inheritdoc IJobEscrow
     function closeJob(uint64 job) external nonReentrant {
-        Books memory books = _books[job];
-        Job storage j = _jobs[job];
-        require(j.owner != address(0), JobEscrow_UnknownJob(job));
-        require(!books.closed, JobEscrow_JobClosed(job));
-        require(block.timestamp >= books.stop && _closable(books.stop), JobEscrow_NotClosable(job));
-
-        uint96 rest = j.deposit - books.booked;
-        books.closed = true;
-        books.refundable += rest;
-        _creditRounding(books);
-        emit JobClosed(job, rest);
-        _books[job] = books;
-        _refund(job);
+        Job storage j = _known(job);
+        Status memory status = _status[job];
+        require(!status.closed, JobEscrow_JobClosed(job));
+        require(block.timestamp >= status.stop && _closable(status.stop), JobEscrow_NotClosable(job));
+        _status[job].closed = true;
+        emit JobClosed(job);
+        _refund(job, j);
     }
 
     /// @inheritdoc IJobEscrow
     function withdrawRefund(uint64 job) external nonReentrant {
-        require(_jobs[job].owner != address(0), JobEscrow_UnknownJob(job));
-        _refund(job);
+        _refund(job, _known(job));
+    }
+
+    /// @inheritdoc IJobEscrow
+    function sendToBurn(uint64 job) external nonReentrant {
+        Job storage j = _known(job);
+        Outflow memory out = _outflows[job];
+        uint256 due = _tallies[job].fields().burnDue(_rates(j));
+        uint256 amount = due - out.burned;
+        if (amount == 0) return;
+        _outflows[job].burned = due.toUint96();
+        emit SentToBurn(job, j.token, amount);
+        IERC20(j.token).safeTransfer(burner, amount);
     }
 
     /// @inheritdoc IJobEscrow
     function jobOf(uint64 job) external view returns (JobView memory) {
-        Job memory j = _jobs[job];
-        Books memory books = _books[job];
-        require(j.owner != address(0), JobEscrow_UnknownJob(job));
+        Job memory j = _known(job);
+        Rates memory rates = _rates(_jobs[job]);
+        TallyView memory t = _tallies[job].fields();
+        Status memory status = _status[job];
+        Outflow memory out = _outflows[job];
         return JobView({
             owner: j.owner,
             token: j.token,
@@ -170,25 +188,29 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
             slots: j.slots,
             startsAt: j.startsAt,
             endsAt: j.endsAt,
-            windowEpochs: j.windowEpochs,
+            windowEpochs: status.windowEpochs,
             cspSharePpm: j.cspSharePpm,
             terms: j.terms,
-            deposit: j.deposit,
-            stop: books.stop,
-            leaving: books.leaving,
-            closed: books.closed,
-            booked: books.booked,
-            held: books.held,
-            heldSeconds: books.heldSeconds,
-            refundable: books.refundable,
-            burnable: books.burnable
+            deposit: status.deposit,
+            stop: status.stop,
+            leaving: status.leaving,
+            closed: status.closed,
+            tally: t,
+            paid: t.paid(rates),
+            refunded: out.refunded,
+            burned: out.burned,
+            refundable: _refundDue(job, _jobs[job]) - out.refunded,
+            burnable: t.burnDue(rates) - out.burned
         });
     }
 
     /// @inheritdoc IJobEscrow
-    function depositFor(JobTerms calldata terms) public view returns (uint256) {
+    function depositFor(JobTerms calldata terms) public view returns (uint256 deposit) {
         require(terms.startsAt < terms.endsAt, JobEscrow_TermsViolated("startsAt < endsAt"));
-        return _cost(terms.price, terms.slots, terms.endsAt - terms.startsAt);
+        uint256 span = terms.endsAt - terms.startsAt;
+        require(terms.slots * span < Money.MAX_SECONDS, JobEscrow_TermsViolated("slots * (endsAt - startsAt) < 2^44"));
+        deposit = _cost(terms.price, terms.slots, span);
+        require(deposit < 1 << 96, JobEscrow_TermsViolated("deposit < 2^96"));
     }
 
     /// @inheritdoc IJobEscrow
@@ -196,12 +218,20 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
         return keccak256(abi.encode(terms.token, terms.price, terms.policy.hash()));
     }
 
-    /// @dev Once a job is closed and nothing of it is held, what rounding left of the held money is the CSP's.
-    function _creditRounding(Books memory books) internal pure {
-        if (books.closed && books.heldSeconds == 0) {
-            books.refundable += books.held;
-            books.held = 0;
-        }
+    /// @dev A job's record; reverts when there is none.
+    function _known(uint64 job) internal view returns (Job storage j) {
+        j = _jobs[job];
+        require(j.owner != address(0), JobEscrow_UnknownJob(job));
+    }
+
+    function _rates(Job storage j) internal view returns (Rates memory) {
+        return
+            Rates({
+                price: j.price,
+                epochLength: EPOCH_LENGTH,
+                protocolPpm: protocolSharePpm,
+                cspPpm: j.cspSharePpm
+            });
     }
 
     /// @dev Whether the network has been without a final report for the stall span and the attestable span after it.
@@ -215,22 +245,26 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
         return since != 0 && block.timestamp >= since + settleWindow;
     }
 
-    function _rates(Job storage j) internal view returns (Rates memory) {
-        return Rates({
-            price: j.price,
-            epochLength: EPOCH_LENGTH,
-            protocolPpm: protocolSharePpm,
-            burnPpm: PPM - j.cspSharePpm
-        });
-    }
-
-    function _refund(uint64 job) private {
-        Job storage j = _jobs[job];
-        uint256 amount = _books[job].refundable;
+    function _refund(uint64 job, Job storage j) private {
+        uint256 due = _refundDue(job, j);
+        uint256 amount = due - _outflows[job].refunded;
         if (amount == 0) return;
-        _books[job].refundable = 0;
+        _outflows[job].refunded = due.toUint96();
         emit Refunded(job, j.owner, amount);
         IERC20(j.token).safeTransfer(j.owner, amount);
+    }
+
+    /// @dev All that is the CSP's so far; never falls. The money for time after the stop is its at once. Closing adds what
+    /// nobody proved. Once nothing is held or unclaimed, the remainder of all rounding is its too.
+    function _refundDue(uint64 job, Job storage j) private view returns (uint256) {
+        Status memory status = _status[job];
+        TallyView memory t = _tallies[job].fields();
+        Rates memory rates = _rates(j);
+        if (!status.closed) {
+            return status.deposit - _cost(j.price, j.slots, status.stop - j.startsAt) + t.refundDue(rates);
+        }
+        if (t.held == 0 && t.claimed == t.earned) return status.deposit - t.paid(rates) - t.burnDue(rates);
+        return status.deposit - t.booked(rates) + t.refundDue(rates);
     }
 
     /// @dev Nodes keep a settle window to prove seconds up to the stop. If the network has stalled, time before the stop

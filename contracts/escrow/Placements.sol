@@ -6,7 +6,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {AssignmentView, IJobEscrow, Placement} from "../interfaces/IJobEscrow.sol";
 import {INodeLicense} from "../interfaces/INodeLicense.sol";
-import {Account, Held} from "../libraries/Accrual.sol";
+import {Account, Accounts, Held} from "../libraries/Accrual.sol";
 import {AssignmentIds} from "../libraries/AssignmentIds.sol";
 import {Jobs} from "./Jobs.sol";
 
@@ -26,12 +26,17 @@ abstract contract Placements is Jobs, EIP712 {
         address node;
     }
 
+    /// @dev An account that can be pointed to: its place is worked out once for reading and writing.
+    struct Record {
+        Account account;
+    }
+
     /// @inheritdoc IJobEscrow
     INodeLicense public immutable licences;
 
     /// @inheritdoc IJobEscrow
     mapping(uint64 job => mapping(uint32 slot => uint32)) public generations;
-    mapping(uint256 assignment => Account) internal _accounts;
+    mapping(uint256 assignment => Record) internal _records;
     mapping(uint256 assignment => Parties) internal _parties;
     mapping(uint256 assignment => Held) internal _held;
 
@@ -41,10 +46,9 @@ abstract contract Placements is Jobs, EIP712 {
 
     /// @inheritdoc IJobEscrow
     function assign(Placement calldata p, bytes32 r, bytes32 vs) external nonReentrant returns (uint256 assignment) {
-        Job storage j = _jobs[p.job];
-        require(j.owner != address(0), JobEscrow_UnknownJob(p.job));
+        Job storage j = _known(p.job);
         require(msg.sender == j.orchestrator, JobEscrow_NotAllowed(msg.sender));
-        uint40 stop = _books[p.job].stop;
+        uint40 stop = _status[p.job].stop;
         require(
             block.timestamp >= j.startsAt && block.timestamp < stop,
             JobEscrow_JobNotRunning(p.job, j.startsAt, stop)
@@ -55,7 +59,7 @@ abstract contract Placements is Jobs, EIP712 {
         uint32 generation = generations[p.job][p.slot];
         if (generation != 0) {
             uint256 former = AssignmentIds.pack(p.job, p.slot, generation);
-            require(_accounts[former].closedAt != 0, JobEscrow_SlotTaken(former));
+            require(_records[former].account.closedAt() != 0, JobEscrow_SlotTaken(former));
         }
         generations[p.job][p.slot] = ++generation;
         assignment = AssignmentIds.pack(p.job, p.slot, generation);
@@ -67,22 +71,20 @@ abstract contract Placements is Jobs, EIP712 {
         address recovered = ECDSA.recover(_hashTypedDataV4(acceptance), r, vs);
         require(recovered == node, JobEscrow_WrongAcceptance(recovered, node));
 
-        uint40 time = block.timestamp.toUint40();
-        _accounts[assignment].openedAt = time;
-        _accounts[assignment].through = time;
+        _records[assignment].account = Accounts.open(block.timestamp.toUint40());
         _parties[assignment] = Parties({payee: holder, licence: p.licence.toUint96(), node: node});
         emit AssignmentOpened(assignment, p.licence, node, holder);
     }
 
     /// @inheritdoc IJobEscrow
     function closeAssignment(uint256 assignment) external nonReentrant {
-        Account storage a = _accounts[assignment];
+        Account a = _records[assignment].account;
         Parties memory parties = _parties[assignment];
         uint64 job = AssignmentIds.jobOf(assignment);
-        require(a.openedAt != 0, JobEscrow_UnknownAssignment(assignment));
-        require(a.closedAt == 0, JobEscrow_AlreadyClosed(assignment));
+        require(a.openedAt() != 0, JobEscrow_UnknownAssignment(assignment));
+        require(a.closedAt() == 0, JobEscrow_AlreadyClosed(assignment));
 
-        uint40 closedAt = _books[job].stop;
+        uint40 closedAt = _status[job].stop;
         if (block.timestamp < closedAt) {
             require(
                 msg.sender == _jobs[job].orchestrator ||
@@ -93,7 +95,7 @@ abstract contract Placements is Jobs, EIP712 {
             );
             closedAt = block.timestamp.toUint40();
         }
-        a.closedAt = closedAt;
+        _records[assignment].account = a.close(closedAt);
         emit AssignmentClosed(assignment, closedAt);
         licences.closeAssignment(parties.licence);
     }
@@ -106,30 +108,25 @@ abstract contract Placements is Jobs, EIP712 {
 
     /// @inheritdoc IJobEscrow
     function assignmentOf(uint256 assignment) public view returns (AssignmentView memory) {
-        Account memory a = _accounts[assignment];
+        Account a = _records[assignment].account;
         Parties memory parties = _parties[assignment];
         Held memory h = _held[assignment];
-        Books storage books = _books[AssignmentIds.jobOf(assignment)];
-        require(a.openedAt != 0, JobEscrow_UnknownAssignment(assignment));
+        Status memory status = _status[AssignmentIds.jobOf(assignment)];
+        require(a.openedAt() != 0, JobEscrow_UnknownAssignment(assignment));
         return AssignmentView({
             id: assignment,
             licence: parties.licence,
             node: parties.node,
             payee: parties.payee,
-            openedAt: a.openedAt,
-            closedAt: a.closedAt,
-            stop: _stop(a, books.stop),
-            through: a.through,
-            earned: a.earned,
-            accounted: a.accounted,
-            claimed: a.claimed,
+            openedAt: uint40(a.openedAt()),
+            closedAt: uint40(a.closedAt()),
+            stop: uint40(a.stop(status.stop)),
+            through: uint40(a.through()),
+            earned: uint40(a.earned()),
+            accounted: uint40(a.accounted()),
+            claimed: uint40(a.claimed()),
             held: h.older + h.younger,
-            jobClosed: books.closed
+            jobClosed: status.closed
         });
-    }
-
-    /// @dev When an assignment stops accruing, given its job's stop.
-    function _stop(Account memory a, uint40 jobStop) internal pure returns (uint40) {
-        return a.closedAt != 0 && a.closedAt < jobStop ? a.closedAt : jobStop;
     }
 }

@@ -29,8 +29,7 @@ interface IAttestations is ICommittee {
     event ReportSubmitted(
         uint64 indexed epoch,
         bytes32 indexed root,
-        uint64 indexed committee,
-        bytes32 parent,
+        uint64 committee,
         bytes32 anchor,
         bytes32 evidence,
         uint256 members,

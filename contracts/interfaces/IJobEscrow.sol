@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {IAttestations} from "./IAttestations.sol";
 import {INodeLicense} from "./INodeLicense.sol";
+import {TallyView} from "../libraries/Money.sol";
 import {Policy} from "../libraries/Policy.sol";
 
 /// @notice What a CSP pays for.
@@ -35,16 +36,17 @@ struct Placement {
     uint64 expiry;
 }
 
-/// @notice A job as it stands. Amounts in the token's smallest unit.
-/// @param deposit what funds the job up to its stop
-/// @param stop when accrual ends: `endsAt`, or when the CSP asked to leave (UNIX seconds)
+/// @notice A job as it stands. Amounts in the token's smallest unit, times in UNIX seconds.
+/// @param deposit what funded the job
+/// @param stop when accrual ends: `endsAt`, or when the CSP asked to leave
 /// @param leaving whether the CSP asked to leave
-/// @param closed whether the unproved rest went back
-/// @param booked the settled part of the deposit: accounted and unmeasured seconds
-/// @param held the part of it that is withheld and not released
-/// @param heldSeconds seconds withheld and not released, over all assignments
+/// @param closed whether the unproved rest is the CSP's
+/// @param tally cumulative seconds of all assignments
+/// @param paid what payees were paid
+/// @param refunded what the CSP was refunded
+/// @param burned what was sent to the burner
 /// @param refundable what the CSP can withdraw now
-/// @param burnable what anyone can send to be burned now
+/// @param burnable what anyone can send to the burner now
 struct JobView {
     address owner;
     address token;
@@ -60,11 +62,12 @@ struct JobView {
     uint40 stop;
     bool leaving;
     bool closed;
-    uint96 booked;
-    uint96 held;
-    uint64 heldSeconds;
-    uint96 refundable;
-    uint96 burnable;
+    TallyView tally;
+    uint256 paid;
+    uint96 refunded;
+    uint96 burned;
+    uint256 refundable;
+    uint256 burnable;
 }
 
 /// @notice An assignment as it stands. Times are UNIX seconds, seconds are cumulative.
@@ -95,10 +98,10 @@ struct AssignmentView {
 interface IJobEscrow {
     /// @notice A job was created and funded.
     event JobCreated(uint64 indexed job, address indexed owner, bytes32 indexed terms, uint96 deposit, JobTerms details);
-    /// @notice The CSP asked to leave; accrual ended at `stop`, and `refund` for later time is the CSP's.
-    event JobStopped(uint64 indexed job, uint40 stop, uint96 refund);
-    /// @notice The unproved rest of the deposit went to the CSP.
-    event JobClosed(uint64 indexed job, uint96 rest);
+    /// @notice The CSP asked to leave; accrual ends at `stop` (UNIX seconds), and the money for later time is the CSP's.
+    event JobStopped(uint64 indexed job, uint40 stop);
+    /// @notice The unproved rest of the deposit is the CSP's.
+    event JobClosed(uint64 indexed job);
     /// @notice A node serves a slot from now on.
     event AssignmentOpened(
         uint256 indexed assignment,
@@ -108,9 +111,10 @@ interface IJobEscrow {
     );
     /// @notice The assignment stopped at `closedAt` (UNIX seconds).
     event AssignmentClosed(uint256 indexed assignment, uint40 closedAt);
-    /// @notice Leaves of the report of `epoch` were settled; each word tells what is booked of one assignment now: slot
-    /// (32 bits), generation (32), earned (40), accounted (40), through (40), held (40), in that order from bit 223 down.
-    event AssignmentsSettled(uint64 indexed job, uint64 indexed epoch, uint256[] booked);
+    /// @notice So many consecutive leaves of the report of `epoch` were settled, from that of `assignment` on.
+    event AssignmentsSettled(uint64 indexed job, uint64 indexed epoch, uint256 assignment, uint256 leaves);
+    /// @notice Settling the report of `epoch` withheld seconds of an assignment.
+    event SecondsWithheld(uint256 indexed assignment, uint64 indexed epoch, uint40 secs);
     /// @notice Withheld seconds whose appeal span is over got their destination.
     event HeldReleased(uint256 indexed assignment, uint40 secs);
     /// @notice Earned seconds up to `claimed` were paid out.

@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-/// @notice An assignment's seconds, in one storage slot. Times are UNIX seconds, the rest cumulative seconds.
-/// @param openedAt when the assignment opened
-/// @param closedAt when it was closed; zero while it is open
-/// @param through up to when it is settled
-/// @param earned booked as earned
-/// @param accounted booked as earned or withheld
-/// @param claimed earned seconds that were paid out
-/// @param holds whether some withheld seconds aren't released yet
-struct Account {
-    uint40 openedAt;
-    uint40 closedAt;
-    uint40 through;
-    uint40 earned;
-    uint40 accounted;
-    uint40 claimed;
-    bool holds;
-}
+/// @notice An assignment's seconds, in one word. From bit 0, 40 bits each: `openedAt` (UNIX seconds), `closedAt` (UNIX
+/// seconds; zero while open), `through` (up to when it is settled, UNIX seconds), `accounted` (seconds booked as earned or
+/// withheld), `earned` (seconds booked as earned), `claimed` (earned seconds that were paid out). Bit 240, `holds`: some
+/// withheld seconds aren't released yet.
+/// @dev One word on the stack, not a struct: settling a thousand leaves reads and writes a thousand of these.
+type Account is uint256;
 
-/// @notice Withheld seconds that aren't released yet, in two buckets marked with spans of epochs, see {Accrual.bucket}.
+/// @notice Withheld seconds of an assignment that aren't released yet, in two buckets marked with spans of epochs, see
+/// {Accrual.bucket}.
 struct Held {
     uint40 olderBucket;
     uint40 older;
@@ -27,97 +17,115 @@ struct Held {
     uint40 younger;
 }
 
-/// @notice What the seconds of one assignment come to, in the token's smallest unit, each path-independent.
-/// @param booked all that is settled: accounted and unmeasured
-/// @param held what is accounted and neither earned nor released, with the rounding of that split
-/// @param refundable the CSP's: unmeasured, and its share of what was released
-/// @param burnable the protocol's share of the earned, and the burn share of what was released
-struct Amounts {
-    uint256 booked;
-    uint256 held;
-    uint256 refundable;
-    uint256 burnable;
+using Accounts for Account global;
+
+/// @title Fields of an {Account}.
+library Accounts {
+    uint256 private constant FIELD = (1 << 40) - 1;
+    uint256 private constant HOLDS = 1 << 240;
+
+    /// @notice The account of an assignment that opens at `time`.
+    function open(uint256 time) internal pure returns (Account) {
+        return Account.wrap(time | (time << 80));
+    }
+
+    /// @notice When the assignment opened; zero when there is none.
+    function openedAt(Account a) internal pure returns (uint256) {
+        return Account.unwrap(a) & FIELD;
+    }
+
+    /// @notice When it was closed; zero while it is open.
+    function closedAt(Account a) internal pure returns (uint256) {
+        return (Account.unwrap(a) >> 40) & FIELD;
+    }
+
+    /// @notice Up to when it is settled.
+    function through(Account a) internal pure returns (uint256) {
+        return (Account.unwrap(a) >> 80) & FIELD;
+    }
+
+    /// @notice Seconds booked as earned or withheld.
+    function accounted(Account a) internal pure returns (uint256) {
+        return (Account.unwrap(a) >> 120) & FIELD;
+    }
+
+    /// @notice Seconds booked as earned.
+    function earned(Account a) internal pure returns (uint256) {
+        return (Account.unwrap(a) >> 160) & FIELD;
+    }
+
+    /// @notice Earned seconds that were paid out.
+    function claimed(Account a) internal pure returns (uint256) {
+        return (Account.unwrap(a) >> 200) & FIELD;
+    }
+
+    /// @notice Whether some withheld seconds aren't released yet.
+    function holds(Account a) internal pure returns (bool) {
+        return Account.unwrap(a) & HOLDS != 0;
+    }
+
+    /// @notice When the assignment stops accruing, given its job's stop, which isn't zero.
+    function stop(Account a, uint256 jobStop) internal pure returns (uint256) {
+        uint256 closed = closedAt(a);
+        unchecked {
+            // Zero, the account that is open, wraps round to the latest time of all.
+            return closed - 1 < jobStop - 1 ? closed : jobStop;
+        }
+    }
+
+    /// @notice The open account, closed at `time`.
+    function close(Account a, uint256 time) internal pure returns (Account) {
+        return Account.wrap(Account.unwrap(a) | (time << 40));
+    }
+
+    /// @notice The account with all that is earned paid out.
+    function claim(Account a) internal pure returns (Account) {
+        return Account.wrap((Account.unwrap(a) & ~(FIELD << 200)) | (earned(a) << 200));
+    }
+
+    /// @notice The account with `holds` set or cleared.
+    function hold(Account a, bool some) internal pure returns (Account) {
+        return Account.wrap(some ? Account.unwrap(a) | HOLDS : Account.unwrap(a) & ~HOLDS);
+    }
 }
 
-/// @notice What turns seconds into money.
-/// @param price of one slot for one epoch, in the token's smallest unit
-/// @param epochLength in seconds
-/// @param protocolPpm the protocol's share of the earned, in millionths
-/// @param burnPpm the burned share of the withheld, in millionths
-struct Rates {
-    uint256 price;
-    uint256 epochLength;
-    uint256 protocolPpm;
-    uint256 burnPpm;
-}
-
-/// @title The arithmetic of settlement: seconds within their bounds, amounts as functions of cumulative seconds.
-/// @dev Every amount is floor(price · cumulative seconds / epoch length), or a floored share of it, minus what was booked
-/// before; so the path of settlements doesn't matter, and parts never exceed their whole.
+/// @title The arithmetic of settlement: cumulative seconds within their bounds, and the buckets of what is withheld.
 library Accrual {
-    uint256 private constant PPM = 1_000_000;
-
-    /// @notice floor(price · secs / epochLength). With a price under 2^96 and seconds under 2^40 nothing overflows.
-    function gross(Rates memory rates, uint256 secs) internal pure returns (uint256) {
-        unchecked {
-            return (rates.price * secs) / rates.epochLength;
-        }
-    }
-
-    /// @notice What the payee gets for cumulative earned seconds, the protocol's share taken off.
-    function net(Rates memory rates, uint256 secs) internal pure returns (uint256) {
-        uint256 amount = gross(rates, secs);
-        unchecked {
-            return amount - (amount * rates.protocolPpm) / PPM;
-        }
-    }
-
-    /// @notice What an account's seconds come to, `heldSeconds` of them being held.
-    function amounts(Account memory a, uint256 heldSeconds, Rates memory rates)
-        internal
-        pure
-        returns (Amounts memory sums)
-    {
-        uint256 accounted = gross(rates, a.accounted);
-        uint256 earned = a.earned == a.accounted ? accounted : gross(rates, a.earned);
-        // No subtraction below wraps: earned + held <= accounted <= through − openedAt, and floors of parts sum up to
-        // at most the floor of their whole.
-        unchecked {
-            uint256 unmeasuredSeconds = uint256(a.through) - a.openedAt - a.accounted;
-            uint256 releasedSeconds = uint256(a.accounted) - a.earned - heldSeconds;
-            uint256 unmeasured = unmeasuredSeconds == 0 ? 0 : gross(rates, unmeasuredSeconds);
-            uint256 released = releasedSeconds == 0 ? 0 : gross(rates, releasedSeconds);
-            uint256 burned = (released * rates.burnPpm) / PPM;
-            sums.booked = accounted + unmeasured;
-            sums.held = accounted - earned - released;
-            sums.refundable = unmeasured + released - burned;
-            sums.burnable = (earned * rates.protocolPpm) / PPM + burned;
-        }
-    }
+    uint256 private constant FIELD = (1 << 40) - 1;
+    uint256 private constant BOOKED = (1 << 120) - 1;
 
     /// @notice Applies a leaf's cumulative seconds to an account, within the bounds; never reverts.
-    /// @param until the time up to which the leaf may count; `through` moves there
+    /// @param until the time up to which the leaf may count; `through` moves there, never back
     /// @param heldSeconds what the account holds
-    /// @return withheld newly withheld seconds
-    /// @return freed held seconds that an appeal turned into earned ones
-    function applyLeaf(Account memory a, uint256 earned, uint256 accounted, uint256 until, uint256 heldSeconds)
-        internal
-        pure
-        returns (uint256 withheld, uint256 freed)
-    {
+    /// @return the account after it
+    /// @return newEarned newly earned seconds
+    /// @return newAccounted newly accounted seconds; where fewer than the earned, the difference came out of the held
+    /// @return room seconds that `through` moved by
+    function applyLeaf(
+        Account a,
+        uint256 earned,
+        uint256 accounted,
+        uint256 until,
+        uint256 heldSeconds
+    ) internal pure returns (Account, uint256 newEarned, uint256 newAccounted, uint256 room) {
+        // The fields are read here and not by {Accounts}: a range does this a thousand times.
+        uint256 word = Account.unwrap(a);
         unchecked {
-            uint256 room = until > a.through ? until - a.through : 0;
-            uint256 newAccounted = accounted > a.accounted ? accounted - a.accounted : 0;
+            uint256 from = (word >> 80) & FIELD;
+            if (until > from) room = until - from;
+            else until = from;
+            from = (word >> 120) & FIELD;
+            if (accounted > from) newAccounted = accounted - from;
             if (newAccounted > room) newAccounted = room;
-            uint256 newEarned = earned > a.earned ? earned - a.earned : 0;
+            // All three stay below `until`, which fits 40 bits: none exceeds the time the assignment was open.
+            until = (until << 80) | ((from + newAccounted) << 120);
+            from = (word >> 160) & FIELD;
+            if (earned > from) newEarned = earned - from;
             if (newEarned > newAccounted + heldSeconds) newEarned = newAccounted + heldSeconds;
-            if (newEarned > newAccounted) freed = newEarned - newAccounted;
-            else withheld = newAccounted - newEarned;
-            // All three stay below `until` or the times they started from, which fit 40 bits.
-            a.accounted += uint40(newAccounted);
-            a.earned += uint40(newEarned);
-            if (room != 0) a.through = uint40(until);
+            until |= (from + newEarned) << 160;
+            a = Account.wrap((word & ~(BOOKED << 80)) | until);
         }
+        return (a, newEarned, newAccounted, room);
     }
 
     /// @notice The bucket that seconds withheld in `epoch` belong to: spans of `appealEpochs` epochs, at least one.

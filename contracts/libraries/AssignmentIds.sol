@@ -9,13 +9,13 @@ library AssignmentIds {
         return (uint256(job) << 64) | (uint256(slot) << 32) | generation;
     }
 
+    /// @notice The id of a job's assignment by the low half of it: slot and generation.
+    function inJob(uint64 job, uint64 place) internal pure returns (uint256) {
+        return (uint256(job) << 64) | place;
+    }
+
     /// @notice The job of an assignment id. Ids wider than 128 bits have no job: the caller finds nothing under them.
     function jobOf(uint256 id) internal pure returns (uint64) {
         return uint64(id >> 64);
-    }
-
-    /// @notice The slot of an assignment id.
-    function slotOf(uint256 id) internal pure returns (uint32) {
-        return uint32(id >> 32);
     }
 }

@@ -18,8 +18,18 @@ library LeafProof {
     /// @param kind 1 assignment, 2 licence, 3 oracle
     /// @param earned cumulative earned seconds
     /// @param accounted cumulative accounted seconds
-    function hash(uint8 kind, uint256 id, uint64 earned, uint64 accounted) internal pure returns (bytes32) {
-        return keccak256(bytes.concat(keccak256(abi.encode(kind, id, earned, accounted))));
+    function hash(uint8 kind, uint256 id, uint64 earned, uint64 accounted) internal pure returns (bytes32 leaf) {
+        // keccak256(bytes.concat(keccak256(abi.encode(kind, id, earned, accounted)))), in memory that is free but not
+        // taken: a range of a thousand leaves would pay for its growth.
+        assembly ("memory-safe") {
+            let free := mload(0x40)
+            mstore(free, and(kind, 0xff))
+            mstore(add(free, 0x20), id)
+            mstore(add(free, 0x40), and(earned, 0xffffffffffffffff))
+            mstore(add(free, 0x60), and(accounted, 0xffffffffffffffff))
+            mstore(0x00, keccak256(free, 0x80))
+            leaf := keccak256(0x00, 0x20)
+        }
     }
 
     /// @notice Reverts unless `level` are the hashes of consecutive leaves under `root`. Overwrites `level`.
@@ -34,7 +44,7 @@ library LeafProof {
     {
         uint256 count = level.length;
         require(
-            count != 0 && count <= treeIndex + 1 && treeIndex < 1 << 64,
+            treeIndex < 1 << 64 && count != 0 && count <= treeIndex + 1,
             LeafProof_MalformedRange(treeIndex, count)
         );
         uint256 high = treeIndex;
@@ -52,8 +62,11 @@ library LeafProof {
                 level[to++] = Hashes.commutativeKeccak256(level[from++], proof[used++]);
             }
             // Pairs of siblings within the range: from is a right child (even), from + 1 its left sibling.
-            for (; from + 1 <= last; from += 2) {
-                level[to++] = Hashes.commutativeKeccak256(level[from], level[from + 1]);
+            unchecked {
+                for (; from < last; from += 2) {
+                    // Within the range: from + 1 <= last, the last place of this level.
+                    _hashPair(level, to++, from);
+                }
             }
             // A right child (even index) at the low end: its left sibling is outside the range.
             if (from == last) {
@@ -65,6 +78,26 @@ library LeafProof {
         }
         require(used == proof.length, LeafProof_WrongLength(proof.length));
         require(level[0] == root, LeafProof_WrongRoot(level[0], root));
+    }
+
+    /// @dev level[to] = Hashes.commutativeKeccak256(level[from], level[from + 1]) without checks of the array's bounds; the
+    /// caller knows that from + 1 lies within it, and to never passes from.
+    function _hashPair(bytes32[] memory level, uint256 to, uint256 from) private pure {
+        assembly ("memory-safe") {
+            let start := add(level, 0x20)
+            let a := mload(add(start, shl(5, from)))
+            let b := mload(add(start, shl(5, add(from, 1))))
+            switch lt(a, b)
+            case 1 {
+                mstore(0x00, a)
+                mstore(0x20, b)
+            }
+            default {
+                mstore(0x00, b)
+                mstore(0x20, a)
+            }
+            mstore(add(start, shl(5, to)), keccak256(0x00, 0x40))
+        }
     }
 
     /// @dev Depth of a node in breadth order; the root's is 0.

@@ -36,7 +36,7 @@ library SignerSet {
     }
 
     /// @notice Signer `index` of a list returned by {read}. The caller has checked `index < size(list)`.
-    function at(bytes memory list, uint256 index) internal pure returns (address signer) {
+    function signerAt(bytes memory list, uint256 index) internal pure returns (address signer) {
         // Skips the length word and the STOP byte; the 20 bytes end at offset 32 + 1 + 20 * (index + 1).
         assembly ("memory-safe") {
             signer := shr(96, mload(add(list, add(33, mul(index, 20)))))

@@ -102,6 +102,8 @@ def draft(
 
     parent: the ledger behind the last final report. subjects: the assignments of the anchor state.
     """
+    if proposal.epoch not in proposal.observations:
+        raise Disagreement(f"epoch {proposal.epoch}: the proposal has no observations of it")
     agreed: dict[int, dict[int, Uptime]] = {}
     for epoch in sorted(proposal.observations):
         if not parent.epoch < epoch <= proposal.epoch:

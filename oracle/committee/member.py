@@ -51,12 +51,20 @@ class Member:
             held = self.store.journal_observation(epoch, committee.version, keccak256(content), signature, content)
         return SignedObservation(held.content, held.signature)
 
-    def receive(self, epoch: int, observations: Iterable[SignedObservation]) -> None:
-        """Take observations of peers in. Invalid ones are Disagreement; the first of each author stands."""
+    def receive(self, epoch: int, observations: Iterable[SignedObservation]) -> list[Disagreement]:
+        """Take observations of peers in; the first of each author stands. Returns what is wrong with those refused: one
+        bad observation keeps no good one out."""
         committee = self.reader.committee(self.anchor(epoch))
         known = self._received.setdefault(epoch, {})
-        for observation in arranged(observations, committee, self._domain, epoch):
-            known.setdefault(observation.author(self._domain), observation)
+        refused: list[Disagreement] = []
+        for observation in observations:
+            try:
+                arranged([observation], committee, self._domain, epoch)
+            except Disagreement as error:
+                refused.append(error)
+            else:
+                known.setdefault(observation.author(self._domain), observation)
+        return refused
 
     def propose(self, epoch: int) -> Proposal:
         """The proposal that this oracle makes as leader, of all that it received. NotAgreed without a quorum."""

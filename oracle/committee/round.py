@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oracle.committee.agreement import Draft
-from oracle.committee.errors import Disagreement, NotAgreed
+from oracle.committee.errors import NotAgreed
 from oracle.committee.member import Member
 from oracle.ground.errors import EpochalError
 from oracle.ground.median import quorum
@@ -36,7 +36,10 @@ def agree_on(epoch: int, members: Sequence[Member]) -> SignedReport:
         except EpochalError as error:
             reasons.append(f"{member.signer.address}: {error}")
     for member in ordered:
-        member.receive(epoch, observations)
+        try:
+            reasons += [f"{member.signer.address}: {error}" for error in member.receive(epoch, observations)]
+        except EpochalError as error:
+            reasons.append(f"{member.signer.address}: {error}")
     for turn in range(len(ordered)):
         leader = ordered[(epoch + turn) % len(ordered)]
         try:
@@ -48,11 +51,11 @@ def agree_on(epoch: int, members: Sequence[Member]) -> SignedReport:
         for index, member in enumerate(ordered):
             try:
                 signed[index] = member.sign(proposal)
-            except (Disagreement, NotAgreed) as error:
+            except EpochalError as error:
                 reasons.append(f"{member.signer.address}: {error}")
-        reports = {one.report.root: one for one, _ in signed.values()}
-        for root, made in sorted(reports.items()):
-            agreeing = [index for index, (one, _) in signed.items() if one.report.root == root]
+        drafts = {one.report: one for one, _ in signed.values()}
+        for report, made in drafts.items():
+            agreeing = [index for index, (one, _) in signed.items() if one.report == report]
             if len(agreeing) >= quorum(len(ordered)):
                 return SignedReport(
                     made,

@@ -139,14 +139,13 @@ def advance(
 
 @dataclass(slots=True)
 class _Piece:
-    """A subject's part, measured in seconds, of policy window number `window`, which it ends at the time `until`.
+    """A subject's part, measured in seconds, of a policy window that ends for it at the time `until`.
 
     `place` is its job and slot as one number.
     """
 
     subject: Subject
     place: int
-    window: int
     measured: Uptime
     until: int
 
@@ -198,28 +197,29 @@ class _Book:
             measured += self.windows.pop(key)
         until = self.clock.settled_until(s.policy.window_epochs, s.stop, epoch)
         if until > account.until:
+            # Bites only where a stop came to lie before what was measured: the chain would void those seconds.
             measured = _capped(measured, until - s.opened_at - account.accounted)
-            return _Piece(s, key >> GENERATION_BITS, epoch // s.policy.window_epochs, measured, until)
+            return _Piece(s, key >> GENERATION_BITS, measured, until)
         if measured.observed:
             self.windows[key] = measured
         return None
 
     def _count(self, pieces: list[_Piece], epoch: int) -> None:
-        """Counts the pieces of one slot that end together; those of one licence in one window are scored as one."""
+        """Counts the pieces of one slot that end with one epoch; those of one licence are scored as one."""
         if len(pieces) == 1:
             self._score(pieces, epoch)
             return
-        groups: dict[tuple[int, int], list[_Piece]] = {}
+        groups: dict[int, list[_Piece]] = {}
         for piece in pieces:
-            groups.setdefault((piece.subject.licence, piece.window), []).append(piece)
+            groups.setdefault(piece.subject.licence, []).append(piece)
         for group in groups.values():
             self._score(group, epoch)
 
     def _score(self, group: list[_Piece], epoch: int) -> None:
-        """Scores one licence's pieces of one window in one slot and adds them to their accounts."""
+        """Scores one licence's pieces of the window of `epoch` in one slot and adds them to their accounts."""
         first = group[0]
         policy = first.subject.policy  # a slot's job has one policy, for good
-        window_end = (first.window + 1) * policy.window_epochs - 1
+        window_end = (epoch // policy.window_epochs + 1) * policy.window_epochs - 1
         earlier, taken = ZERO, 0
         if policy.window_epochs > 1:
             tally = self.tallies.get(_tally_key(first))

@@ -82,7 +82,7 @@ class Network:
         self.token.mint(self.csp, deposit, sender=self.csp)
         self.token.approve(self.escrow, deposit, sender=self.csp)
         self.escrow.createJob(self.terms(), sender=self.csp)
-        return self.escrow.jobCount()
+        return int(self.escrow.jobCount())  # ape has an int of its own, the typed data take none but int
 
     def assign(self, job: int, licence: int) -> int:
         terms = self.escrow.termsHash(self.terms())
@@ -129,7 +129,7 @@ def serving(network):
 
 
 def test_job__served_reported_settled__pays_the_licences_holder(network, serving):
-    opened = network.escrow.assignmentOf(serving).openedAt
+    opened = int(network.escrow.assignmentOf(serving).openedAt)
     open_seconds = network.genesis + EPOCH - opened
     network.publish(0, Leaf(KIND_ASSIGNMENT, serving, open_seconds - 50, open_seconds))
     receipt = network.escrow.settleAndClaim(0, serving, open_seconds - 50, open_seconds, [], sender=network.keeper)

@@ -23,6 +23,10 @@ def held(world: World, assignment: int) -> int:
     return int(world.assignment(assignment)["held"])
 
 
+def returned(seconds: int) -> int:
+    return gross(seconds) * 800_000 // 1_000_000
+
+
 def burned(seconds: int) -> int:
     return gross(seconds) * 200_000 // 1_000_000
 
@@ -47,8 +51,8 @@ def test_release_held__report_after_the_appeal_span__releases_one_settle_window_
     (event,) = world.events("HeldReleased", world.at(final_at + SETTLE_WINDOW).release(one))
     assert (event["assignment"], event["secs"]) == (one, 100)
     view = world.job(1)
-    assert (view["heldSeconds"], view["held"]) == (0, gross(1_000) - gross(900) - gross(100))
-    assert view["refundable"] == gross(100) - burned(100)
+    assert (view["tally"]["held"], view["tally"]["released"]) == (0, 100)
+    assert view["refundable"] == returned(100)
     assert view["burnable"] == protocol_share(900) + burned(100)
 
 
@@ -56,7 +60,7 @@ def test_release_held__twice_in_one_call__releases_once(world: World, one: int) 
     world.publish(RELEASE_OF_EPOCH_0)
     world.wait_until(world.now + SETTLE_WINDOW)
     assert len(world.events("HeldReleased", world.release(one, one))) == 1
-    assert world.job(1)["refundable"] == gross(100) - burned(100)
+    assert world.job(1)["refundable"] == returned(100)
 
 
 def test_release_held__report_of_the_release_epoch_skipped__a_later_one_will_do(world: World, one: int) -> None:
@@ -92,7 +96,7 @@ def test_settle__leaf_after_the_appeal_span__releases_too(world: World, one: int
     world.settle(4, world.publish(4, [leaf(one, 4_900, 5_000)]))
     view = world.assignment(one)
     assert (view["earned"], view["accounted"], view["held"]) == (4_900, 5_000, 0)
-    assert world.job(1)["refundable"] == gross(100) - burned(100)
+    assert world.job(1)["refundable"] == returned(100)
 
 
 # Appeals
@@ -114,7 +118,7 @@ def test_appeal__in_the_report_that_ends_the_span__comes_before_the_release(worl
     world.settle(4, world.publish(4, [leaf(one, 4_960, 5_000)]))
     view = world.assignment(one)
     assert (view["earned"], view["held"]) == (4_960, 0)
-    assert world.job(1)["refundable"] == gross(40) - burned(40)
+    assert world.job(1)["refundable"] == returned(40)
 
 
 def test_appeal__after_the_release__is_clamped(world: World, one: int) -> None:
@@ -149,17 +153,25 @@ def test_held__a_node_that_fails_in_every_epoch__is_released_all_the_same(world:
     # Epochs 4 to 8: buckets 2 (4, 5), 3 (6, 7) and 4 (8); a report of 8 ends bucket 2's span.
     assert held(world, one) == 300
     released = 600
-    assert world.job(1)["refundable"] == gross(released) - burned(released)
+    assert world.job(1)["refundable"] == returned(released)
 
 
-# The contract's limits, told so that nobody has to find them
+@pytest.mark.xfail(
+    reason="a leaf tells sums alone, so an appeal nets out with what is newly withheld: review, finding 1"
+)
+def test_appeal__in_an_epoch_that_withholds_as_much__keeps_its_own_span(world: World) -> None:
+    """Every leaf is within its bounds and every appeal within its span, so daily and yearly must come to the same.
 
-
-def test_appeal__in_an_epoch_that_withholds_as_much__leaves_the_older_mark(world: World, one: int) -> None:
-    """A leaf tells sums alone: seconds that an appeal of epoch 0 gave back and epoch 2 withheld cancel out, and
-    what epoch 2 withheld is released as early as epoch 0's would have been."""
-    world.settle(2, world.publish(2, [leaf(one, 2_900, 3_000)]))
-    world.publish(RELEASE_OF_EPOCH_0)
-    world.wait_until(world.now + SETTLE_WINDOW)
-    world.release(one)
-    assert held(world, one) == 0
+    Epoch 1 withholds 100 s; report 3 gives them back and withholds 100 s of epoch 3, which report 5 gives back. Settled
+    daily, epoch 3's seconds stand under epoch 1's mark, and are released with report 4."""
+    one = world.assign_all(world.create_job(), GENESIS)[0]
+    earned = [1_000, 1_900, 2_900, 3_900, 4_900, 6_000]
+    results = []
+    for daily in (False, True):
+        with world.undone():
+            for epoch, total in enumerate(earned):
+                tree = world.publish(epoch, [leaf(one, total, 1_000 * (epoch + 1))])
+                if daily or epoch == 5:
+                    world.settle(epoch, tree)
+            results.append(world.assignment(one)["earned"])
+    assert results == [6_000, 6_000]

@@ -109,13 +109,21 @@ def test_create_job__without_approval__is_refused(world: World) -> None:
 
 
 def test_create_job__deposit_beyond_96_bits__is_refused(world: World) -> None:
-    with refused("SafeCastOverflowedUintDowncast", bits=96):
-        world.create_job(price=2**96 - 1)
+    rule = "deposit < 2^96"
+    with refused("JobEscrow_TermsViolated", rule=rule):
+        world.create_job(price=2**96 - 1, slots=2, endsAt=GENESIS + EPOCH)
+    with refused("JobEscrow_TermsViolated", rule=rule):
+        world.create_job(price=2**96 - 1, slots=2**12, endsAt=GENESIS + 2**31)
 
 
-def test_create_job__greatest_terms__does_not_overflow_before_the_cast(world: World) -> None:
-    with refused("SafeCastOverflowedUintDowncast", bits=96):
-        world.create_job(price=2**96 - 1, slots=2**32 - 1, endsAt=2**40 - 1)
+def test_create_job__greatest_deposit__is_counted_right(world: World) -> None:
+    assert world.escrow.depositFor(world.terms(price=2**96 - 1, slots=1, endsAt=GENESIS + EPOCH)).call() == 2**96 - 1
+
+
+def test_create_job__slot_seconds_of_44_bits_or_more__is_refused(world: World) -> None:
+    for changes in ({"slots": 2**14, "endsAt": GENESIS + 2**30}, {"slots": 2**32 - 1, "endsAt": 2**40 - 1}):
+        with refused("JobEscrow_TermsViolated", rule="slots * (endsAt - startsAt) < 2^44"):
+            world.create_job(price=1, **changes)
 
 
 def test_terms_hash__of_a_job__binds_token_price_and_policy_alone(world: World) -> None:
@@ -135,7 +143,12 @@ def test_terms_hash__of_a_job__binds_token_price_and_policy_alone(world: World) 
 
 def test_job_of__unknown__is_refused(world: World) -> None:
     for job in (0, 1):
-        for function in (world.escrow.stopJob, world.escrow.closeJob, world.escrow.withdrawRefund, world.escrow.sendToBurn):
+        for function in (
+            world.escrow.stopJob,
+            world.escrow.closeJob,
+            world.escrow.withdrawRefund,
+            world.escrow.sendToBurn,
+        ):
             with refused("JobEscrow_UnknownJob", job=job):
                 world.do(world.csp, function(job))
 
@@ -178,7 +191,7 @@ def test_token__calls_back_into_the_escrow__is_refused(fickle: World, entry: str
 
 
 def test_token__refuses_one_payee__blocks_nobody_else(fickle: World) -> None:
-    job, (one, two) = serve(fickle)
+    _, (one, two) = serve(fickle)
     fickle.do(fickle.admin, fickle.token.refuse(fickle.linked[0].holder.address))
     with pytest.raises(Exception, match="claim"):
         fickle.claim(one)

@@ -8,7 +8,6 @@ import pytest
 from oracle.ground.typed_data import NodeConsent
 from tests.contract.world import FOREVER, GENESIS, ZERO_ADDRESS, World, halves, refused
 
-
 # Minting
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -37,7 +38,12 @@ def seconds(world: World, assignment: int) -> tuple[int, int, int, int]:
 
 def books(world: World, job: int = 1) -> dict[str, Any]:
     view = world.job(job)
-    return {name: view[name] for name in ("deposit", "booked", "held", "heldSeconds", "refundable", "burnable")}
+    return {name: view[name] for name in ("deposit", "tally", "refundable", "burnable")}
+
+
+def tally(earned: int, unmeasured: int, held: int) -> dict[str, int]:
+    """A job's seconds before anything was released or claimed."""
+    return {"earned": earned, "unmeasured": unmeasured, "released": 0, "held": held, "claimed": 0, "rounding": 0}
 
 
 def test_settle__good_leaf__books_seconds_and_amounts(world: World, one: int) -> None:
@@ -45,9 +51,7 @@ def test_settle__good_leaf__books_seconds_and_amounts(world: World, one: int) ->
     assert seconds(world, one) == (900, 950, end_of(0), 50)
     assert books(world) == {
         "deposit": PRICE * 3 * 10,
-        "booked": gross(950) + gross(50),
-        "held": gross(950) - gross(900),
-        "heldSeconds": 50,
+        "tally": tally(earned=900, unmeasured=50, held=50),
         "refundable": gross(50),
         "burnable": protocol_share(900),
     }
@@ -68,38 +72,28 @@ def test_settle__same_leaf_again__changes_nothing(world: World, one: int) -> Non
     assert (seconds(world, one), books(world), world.escrow_balance) == before
 
 
-def test_settle__event__tells_what_is_booked(world: World, one: int) -> None:
+def test_settle__events__tell_which_leaves_and_what_they_withheld(world: World, one: int) -> None:
     two = pack(1, 1, 1)
     tree = world.publish(0, [leaf(one, 900, 950), leaf(two, 1_000, 1_000)])
-    (event,) = world.events("AssignmentsSettled", world.settle_range(0, tree, 0, 1))
-    assert (event["job"], event["epoch"]) == (1, 0)
-
-    def decoded(word: int) -> tuple[int, ...]:
-        return tuple(word >> shift & (1 << width) - 1 for shift, width in FIELDS)
-
-    assert [decoded(word) for word in event["booked"]] == [
-        (0, 1, 900, 950, end_of(0), 50),
-        (1, 1, 1_000, 1_000, end_of(0), 0),
-    ]
-    assert all(word < 1 << 224 for word in event["booked"])
+    receipt = world.settle_range(0, tree, 0, 1)
+    (settled,) = world.events("AssignmentsSettled", receipt)
+    assert dict(settled) == {"job": 1, "epoch": 0, "assignment": one, "leaves": 2}
+    (withheld,) = world.events("SecondsWithheld", receipt)
+    assert dict(withheld) == {"assignment": one, "epoch": 0, "secs": 50}
 
 
-FIELDS = ((192, 32), (160, 32), (120, 40), (80, 40), (40, 40), (0, 40))
-
-
-def test_settle__events_of_an_assignment__never_fall(world: World, one: int) -> None:
+def test_settle__counters_of_an_assignment__never_fall(world: World, one: int) -> None:
     """Whatever order of leaves is settled, earned, accounted and through only rise."""
-    told = []
+    seen = []
     hostile = [(900, 1_000), (0, 0), (2_500, 2_600), (2_000, 5_000), (4_900, 5_000), (100, 6_000)]
     before = None
     for epoch, (earned, accounted) in enumerate(hostile):
         tree = world.publish(epoch, [leaf(one, earned, accounted)])
         for settled in [(epoch, tree)] + ([before] if before else []):
-            (event,) = world.events("AssignmentsSettled", world.settle(*settled))
-            (word,) = event["booked"]
-            told.append([word >> shift & (1 << width) - 1 for shift, width in FIELDS[2:5]])
+            world.settle(*settled)
+            seen.append(seconds(world, one)[:3])
         before = (epoch, tree)
-    assert all(a <= b for earlier, later in zip(told, told[1:], strict=False) for a, b in zip(earlier, later, strict=True))
+    assert all(a <= b for earlier, later in pairwise(seen) for a, b in zip(earlier, later, strict=True))
 
 
 # Bounds
@@ -164,10 +158,7 @@ def test_settle__assignment_that_does_not_exist__is_void(world: World, one: int)
     before = books(world)
     for ghost in (pack(1, 2, 7), pack(1, 9, 1)):
         with world.undone():
-            (event,) = world.events(
-                "AssignmentsSettled", world.settle(0, world.publish(0, [leaf(ghost, 1_000, 1_000)]))
-            )
-            assert event["booked"] == [0]
+            world.settle(0, world.publish(0, [leaf(ghost, 1_000, 1_000)]))
             assert books(world) == before
 
 
@@ -186,7 +177,7 @@ def test_settle__good_leaf_after_a_bad_one__settles(world: World, one: int) -> N
 
 def test_settle__good_leaf_after_one_of_nothing__adds_what_is_in_its_bounds(world: World, one: int) -> None:
     world.settle(0, world.publish(0, [leaf(one, 0, 0)]))
-    assert books(world)["refundable"] == gross(1_000)
+    assert books(world)["tally"] == tally(earned=0, unmeasured=1_000, held=0)
     world.settle(1, world.publish(1, [leaf(one, 1_950, 2_000)]))
     assert seconds(world, one)[:3] == (1_000, 1_000, end_of(1))
 

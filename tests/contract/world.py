@@ -88,7 +88,7 @@ def protocol_share(seconds: int, price: int = PRICE) -> int:
 
 
 def net(seconds: int, price: int = PRICE) -> int:
-    return gross(seconds, price) - protocol_share(seconds, price)
+    return gross(seconds, price) * (1_000_000 - PROTOCOL_PPM) // 1_000_000
 
 
 def halves(signature: bytes) -> tuple[bytes, bytes]:
@@ -344,7 +344,9 @@ class World:
 
     # Settling
 
-    def settle(self, epoch: int, tree: Tree, index: int = 0, who: Person | None = None, claim: bool = False) -> TxReceipt:
+    def settle(
+        self, epoch: int, tree: Tree, index: int = 0, who: Person | None = None, claim: bool = False
+    ) -> TxReceipt:
         leaf = tree.leaves[index]
         function = self.escrow.settleAndClaim if claim else self.escrow.settle
         arguments = (epoch, leaf.id, leaf.earned, leaf.accounted, list(tree.proof(index)))
@@ -381,7 +383,14 @@ class World:
 def named(function: ContractFunction) -> dict[str, Any]:
     """The struct that a view function returns, by the names of its fields."""
     (output,) = function.abi["outputs"]
-    return dict(zip([part["name"] for part in output["components"]], function.call(), strict=True))
+    return _by_name(output["components"], function.call())
+
+
+def _by_name(components: Sequence[Any], values: Sequence[Any]) -> dict[str, Any]:
+    return {
+        part["name"]: _by_name(part["components"], value) if "components" in part else value
+        for part, value in zip(components, values, strict=True)
+    }
 
 
 def leaf(assignment: int, earned: int, accounted: int) -> Leaf:

@@ -2,13 +2,12 @@
 pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
-import {Account as Booked, Accrual, Amounts, Held, Rates} from "../../contracts/libraries/Accrual.sol";
+import {Account as Booked, Accounts, Accrual, Held} from "../../contracts/libraries/Accrual.sol";
 
 contract AccrualTest is Test {
     using Accrual for *;
 
     uint256 private constant LENGTH = 86_400;
-    uint256 private constant PPM = 1_000_000;
     uint40 private constant OPENED = 1_800_000_000;
     uint256 private constant EPOCHS = 12;
 
@@ -21,25 +20,24 @@ contract AccrualTest is Test {
         uint64 leafAccounted,
         uint40 until
     ) external pure {
-        Booked memory a = _account(through, earned, accounted, held);
-        uint256 holds = held;
-        Booked memory before = _copy(a);
-        (uint256 withheld, uint256 freed) = a.applyLeaf(leafEarned, leafAccounted, until, holds);
-        assertGe(a.earned, before.earned, "earned fell");
-        assertGe(a.accounted, before.accounted, "accounted fell");
-        assertEq(a.through, until > before.through ? until : before.through, "through");
-        uint256 room = a.through - before.through;
-        assertLe(uint256(a.accounted) - before.accounted, room, "more accounted than open");
-        assertLe(uint256(a.earned) - before.earned, uint256(a.accounted) - before.accounted + holds, "earned too much");
-        assertLe(freed, holds, "freed more than held");
-        assertTrue(withheld == 0 || freed == 0, "withheld and freed at once");
-        assertEq(
-            uint256(a.accounted) - before.accounted + holds,
-            uint256(a.earned) - before.earned + holds + withheld - freed,
-            "seconds appeared or vanished"
+        Booked before = _account(through, earned, accounted, held);
+        (Booked a, uint256 newEarned, uint256 newAccounted, uint256 room) = Accrual.applyLeaf(
+            before,
+            leafEarned,
+            leafAccounted,
+            until,
+            held
         );
-        assertLe(uint256(a.earned) + holds + withheld - freed, a.accounted, "earned and held exceed accounted");
-        assertLe(uint256(a.accounted), uint256(a.through) - a.openedAt, "accounted exceeds open time");
+        assertEq(a.through(), until > before.through() ? until : before.through(), "through");
+        assertEq(a.through() - before.through(), room, "room");
+        assertEq(a.earned() - before.earned(), newEarned, "earned");
+        assertEq(a.accounted() - before.accounted(), newAccounted, "accounted");
+        assertLe(newAccounted, room, "more accounted than open");
+        assertLe(newEarned, newAccounted + held, "more earned than accounted and held");
+        assertLe(a.earned() + held + newAccounted - newEarned, a.accounted(), "earned and held exceed accounted");
+        assertLe(a.accounted(), a.through() - a.openedAt(), "accounted exceeds open time");
+        assertTrue(a.openedAt() == before.openedAt() && a.closedAt() == before.closedAt(), "another field moved");
+        assertTrue(a.claimed() == before.claimed() && a.holds() == before.holds(), "another field moved");
     }
 
     function testFuzz_applyLeaf__same_or_older_leaf__changes_nothing(
@@ -51,57 +49,35 @@ contract AccrualTest is Test {
         uint40 lessAccounted,
         uint40 until
     ) external pure {
-        Booked memory a = _account(through, earned, accounted, held);
-        Booked memory before = _copy(a);
-        until = uint40(bound(until, 0, a.through));
-        (uint256 withheld, uint256 freed) = a.applyLeaf(
-            bound(lessEarned, 0, a.earned),
-            bound(lessAccounted, 0, a.accounted),
-            until,
+        Booked before = _account(through, earned, accounted, held);
+        (Booked a, uint256 newEarned, uint256 newAccounted, uint256 room) = Accrual.applyLeaf(
+            before,
+            bound(lessEarned, 0, before.earned()),
+            bound(lessAccounted, 0, before.accounted()),
+            bound(until, 0, before.through()),
             held
         );
-        assertEq(keccak256(abi.encode(a, withheld, freed)), keccak256(abi.encode(before, 0, 0)));
+        assertEq(Booked.unwrap(a), Booked.unwrap(before));
+        assertEq(newEarned + newAccounted + room, 0);
     }
 
-    /// @dev Every wei of the booked part has exactly one owner, whatever the prices.
-    function testFuzz_amounts__any_account__sum_up_to_what_is_booked(
-        uint40 through,
-        uint40 earned,
-        uint40 accounted,
-        uint40 held,
-        Rates memory rates
-    ) external pure {
-        Booked memory a = _account(through, earned, accounted, held);
-        _bound(rates);
-        Amounts memory sums = a.amounts(held, rates);
-        assertEq(rates.net(a.earned) + sums.held + sums.refundable + sums.burnable, sums.booked, "a wei too many or few");
-        assertLe(sums.booked, rates.gross(uint256(a.through) - a.openedAt), "more booked than funded");
-    }
-
-    /// @dev What was paid out never has to come back: these three only grow.
-    function testFuzz_amounts__after_another_leaf__never_fall(
-        uint40 through,
-        uint40 earned,
-        uint40 accounted,
-        uint40 held,
-        uint64[2] calldata leaf,
-        uint40 until,
-        uint40 release,
-        Rates memory rates
-    ) external pure {
-        Booked memory a = _account(through, earned, accounted, held);
-        _bound(rates);
-        uint256 holds = held;
-        Amounts memory before = a.amounts(holds, rates);
-        uint256 net = rates.net(a.earned);
-        (uint256 withheld, uint256 freed) = a.applyLeaf(leaf[0], leaf[1], until, holds);
-        holds = holds + withheld - freed;
-        holds -= bound(release, 0, holds);
-        Amounts memory later = a.amounts(holds, rates);
-        assertGe(rates.net(a.earned), net, "net");
-        assertGe(later.refundable, before.refundable, "refundable");
-        assertGe(later.burnable, before.burnable, "burnable");
-        assertGe(later.booked, before.booked, "booked");
+    /// @dev Six fields and a flag in a word: each keeps to itself.
+    function testFuzz_account__fields__keep_to_themselves(uint40[6] memory v, bool some) external pure {
+        Booked a = Accounts.open(v[0]);
+        assertEq(a.through(), v[0]);
+        a = a.hold(some).book(v[2], v[3], v[4]).close(v[1]).claim();
+        assertEq(a.openedAt(), v[0], "openedAt");
+        assertEq(a.closedAt(), v[1], "closedAt");
+        assertEq(a.through(), v[2], "through");
+        assertEq(a.accounted(), v[3], "accounted");
+        assertEq(a.earned(), v[4], "earned");
+        assertEq(a.claimed(), v[4], "claimed");
+        assertEq(a.holds(), some, "holds");
+        a = a.book(v[2], v[3], v[5]).hold(!some);
+        assertTrue(a.claimed() == v[4] && a.earned() == v[5] && a.holds() == !some && a.openedAt() == v[0]);
+        uint256 jobStop = uint256(v[5]) + 1;
+        assertEq(a.stop(jobStop), v[1] != 0 && v[1] < jobStop ? v[1] : jobStop, "stop");
+        assertEq(a.booked(), (uint256(v[5]) << 80) | (uint256(v[3]) << 40) | v[2], "booked");
     }
 
     struct Path {
@@ -110,16 +86,11 @@ contract AccrualTest is Test {
     }
 
     /// @dev Rising leaves within their bounds, settled in two subsets of epochs that both end with the last.
-    function testFuzz_settle__two_paths__come_to_the_same(uint256 seed, uint256 one, uint256 two, Rates memory rates)
-        external
-        pure
-    {
-        _bound(rates);
-        rates.epochLength = LENGTH;
+    function testFuzz_settle__two_paths__come_to_the_same(uint256 seed, uint256 one, uint256 two) external pure {
         uint256 appeal = seed % 5;
         Path memory a;
         Path memory b;
-        a.account.openedAt = a.account.through = b.account.openedAt = b.account.through = OPENED;
+        a.account = b.account = Accounts.open(OPENED);
         uint256 earned = 0;
         uint256 accounted = 0;
         for (uint256 epoch = 0; epoch < EPOCHS; ++epoch) {
@@ -130,14 +101,9 @@ contract AccrualTest is Test {
             if (last || (one >> epoch) & 1 == 1) _settle(a, earned, accounted, epoch, appeal);
             if (last || (two >> epoch) & 1 == 1) _settle(b, earned, accounted, epoch, appeal);
         }
-        assertEq(keccak256(abi.encode(_bare(a.account))), keccak256(abi.encode(_bare(b.account))), "seconds");
-        assertEq(a.account.earned, earned, "earned");
-        assertEq(a.account.accounted, accounted, "accounted");
-        assertEq(
-            keccak256(abi.encode(a.account.amounts(0, rates))),
-            keccak256(abi.encode(b.account.amounts(0, rates))),
-            "amounts once all is released"
-        );
+        assertEq(Booked.unwrap(a.account.hold(false)), Booked.unwrap(b.account.hold(false)), "seconds");
+        assertEq(a.account.earned(), earned, "earned");
+        assertEq(a.account.accounted(), accounted, "accounted");
     }
 
     /// @dev The escrow releases what a report ends before it holds what is new: then two buckets are enough.
@@ -177,38 +143,19 @@ contract AccrualTest is Test {
 
     function _settle(Path memory p, uint256 earned, uint256 accounted, uint256 epoch, uint256 appeal) private pure {
         uint256 until = OPENED + (epoch + 1) * LENGTH;
-        (uint256 withheld, uint256 freed) = p.account.applyLeaf(earned, accounted, until, p.held.total());
-        p.held.free(freed);
+        uint256 newEarned;
+        uint256 newAccounted;
+        (p.account, newEarned, newAccounted, ) = p.account.applyLeaf(earned, accounted, until, p.held.total());
+        if (newEarned > newAccounted) p.held.free(newEarned - newAccounted);
         p.held.release(epoch, appeal);
-        if (withheld != 0) p.held.hold(epoch.bucket(appeal), withheld);
+        if (newAccounted > newEarned) p.held.hold(epoch.bucket(appeal), newAccounted - newEarned);
     }
 
-    function _account(uint40 through, uint40 earned, uint40 accounted, uint40 held)
-        private
-        pure
-        returns (Booked memory a)
-    {
-        a.openedAt = OPENED;
-        a.through = uint40(bound(through, OPENED, type(uint40).max));
-        a.accounted = uint40(bound(accounted, 0, a.through - OPENED));
-        vm.assume(held <= a.accounted);
-        a.earned = uint40(bound(earned, 0, a.accounted - held));
-    }
-
-    function _bound(Rates memory rates) private pure {
-        rates.price = bound(rates.price, 1, type(uint96).max);
-        rates.epochLength = bound(rates.epochLength, 1, type(uint32).max);
-        rates.protocolPpm = bound(rates.protocolPpm, 0, PPM);
-        rates.burnPpm = bound(rates.burnPpm, 0, PPM);
-    }
-
-    function _bare(Booked memory a) private pure returns (Booked memory) {
-        a.holds = false;
-        return a;
-    }
-
-    function _copy(Booked memory a) private pure returns (Booked memory) {
-        return abi.decode(abi.encode(a), (Booked));
+    function _account(uint40 through, uint40 earned, uint40 accounted, uint40 held) private pure returns (Booked) {
+        uint256 until = bound(through, OPENED, type(uint40).max);
+        uint256 booked = bound(accounted, 0, until - OPENED);
+        vm.assume(held <= booked);
+        return Accounts.open(OPENED).book(until, booked, bound(earned, 0, booked - held));
     }
 
     function _draw(uint256 seed, uint256 i, string memory what) private pure returns (uint256) {

@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {Test} from "forge-std/Test.sol";
 import {AssignmentView, JobView} from "../../contracts/interfaces/IJobEscrow.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
+import {TallyView} from "../../contracts/libraries/Money.sol";
 import {JobEscrow} from "../../contracts/JobEscrow.sol";
 import {EscrowHandler} from "./EscrowHandler.sol";
 
@@ -39,21 +40,20 @@ contract EscrowInvariants is Test {
     }
 
     function invariant_money() external view {
-        uint256 owed = 0;
+        uint256 inside = 0;
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
             JobView memory j = escrow.jobOf(job);
-            owed += uint256(j.held) + j.refundable + j.burnable;
-            if (!j.closed) {
-                assertLe(j.booked, j.deposit, "more booked than funded");
-                owed += j.deposit - j.booked;
-            }
+            uint256 left = uint256(j.deposit) - j.paid - j.refunded - j.burned;
+            uint256 owed = j.refundable + j.burnable + _worth(j, j.tally.held) + _claimable(job);
+            if (!j.closed) owed += _worth(j, j.slots * uint256(j.stop - j.startsAt) - _settled(j));
+            assertGe(left, owed, "a job owes more than it has");
+            inside += left;
         }
-        for (uint256 i = 0; i < handler.count(); ++i) owed += escrow.claimable(handler.assignments(i));
-        assertEq(handler.token().balanceOf(address(escrow)), owed, "the escrow holds exactly what it owes");
+        assertEq(handler.token().balanceOf(address(escrow)), inside, "deposits = paid + refunded + burned + remaining");
     }
 
     function invariant_seconds() external view {
-        uint256[5] memory heldOf;
+        TallyView[5] memory sums;
         for (uint256 i = 0; i < handler.count(); ++i) {
             AssignmentView memory a = escrow.assignmentOf(handler.assignments(i));
             uint64 job = AssignmentIds.jobOf(a.id);
@@ -65,9 +65,18 @@ contract EscrowInvariants is Test {
             assertGe(a.openedAt, j.startsAt, "opened before the funded window");
             assertLe(a.stop, j.endsAt, "open beyond the funded window");
             assertLe(a.through, vm.getBlockTimestamp(), "settled the future");
-            heldOf[job] += a.held;
+            sums[job].earned += a.earned;
+            sums[job].unmeasured += a.through - a.openedAt - a.accounted;
+            sums[job].released += a.accounted - a.earned - a.held;
+            sums[job].held += a.held;
+            sums[job].claimed += a.claimed;
         }
-        for (uint64 job = 1; job <= escrow.jobCount(); ++job) assertEq(escrow.jobOf(job).heldSeconds, heldOf[job], "held");
+        for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
+            JobView memory j = escrow.jobOf(job);
+            sums[job].rounding = j.tally.rounding;
+            assertEq(abi.encode(j.tally), abi.encode(sums[job]), "a job's tally isn't the sum of its assignments");
+            assertLe(_settled(j), j.slots * uint256(j.stop - j.startsAt), "more seconds than its slots have");
+        }
     }
 
     function invariant_slots() external view {
@@ -118,8 +127,7 @@ contract EscrowInvariants is Test {
             assertEq(a.claimed, a.earned, "earned and not paid");
             assertEq(a.held, 0, "held for ever");
             JobView memory j = escrow.jobOf(AssignmentIds.jobOf(a.id));
-            uint256 gross = (uint256(j.price) * a.earned) / 1_000;
-            paid += gross - (gross * 50_000) / 1_000_000;
+            paid += (_worth(j, a.earned) * 950_000) / 1_000_000;
         }
         uint256 refunded = 0;
         for (uint256 i = 0; i < 2; ++i) refunded += handler.token().balanceOf(handler.csps(i));
@@ -127,5 +135,20 @@ contract EscrowInvariants is Test {
         assertEq(handler.token().balanceOf(address(escrow)), 0, "money left behind");
         assertEq(paid + refunded + burned, 2e24, "deposits = paid + refunded + burned");
         assertFalse(handler.counterFell(), "a counter fell");
+    }
+
+    function _worth(JobView memory j, uint256 secs) private pure returns (uint256) {
+        return (j.price * secs) / 1_000;
+    }
+
+    function _settled(JobView memory j) private pure returns (uint256) {
+        return uint256(j.tally.earned) + j.tally.unmeasured + j.tally.released + j.tally.held;
+    }
+
+    function _claimable(uint64 job) private view returns (uint256 sum) {
+        for (uint256 i = 0; i < handler.count(); ++i) {
+            uint256 id = handler.assignments(i);
+            if (AssignmentIds.jobOf(id) == job) sum += escrow.claimable(id);
+        }
     }
 }

@@ -8,7 +8,7 @@ import {Burner} from "../../contracts/Burner.sol";
 import {JobEscrow} from "../../contracts/JobEscrow.sol";
 import {NodeLicense} from "../../contracts/NodeLicense.sol";
 import {EpochReport, IAttestations} from "../../contracts/interfaces/IAttestations.sol";
-import {AssignmentView, IJobEscrow, JobTerms, JobView, Placement} from "../../contracts/interfaces/IJobEscrow.sol";
+import {AssignmentView, JobTerms, JobView, Placement} from "../../contracts/interfaces/IJobEscrow.sol";
 import {INodeLicense} from "../../contracts/interfaces/INodeLicense.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
 import {LeafProof} from "../../contracts/libraries/LeafProof.sol";
@@ -16,6 +16,8 @@ import {Policy} from "../../contracts/libraries/Policy.sol";
 import {Timing} from "../../contracts/libraries/Timing.sol";
 import {LocalToken} from "../../contracts/local/LocalToken.sol";
 import {Trees} from "./Trees.sol";
+
+// solhint-disable max-states-count
 
 /// @dev Everybody at once: two CSPs, an orchestrator, five nodes, a keeper, a guardian, a governor, and a committee that
 /// signs whatever it likes. What each action does is written on {EscrowInvariants}.
@@ -27,8 +29,9 @@ contract EscrowHandler is Test {
     uint32 public constant APPEAL_EPOCHS = 2;
     uint256 private constant ORACLES = 4;
     uint256 private constant NODES = 5;
-    bytes32 private constant DOMAIN_TYPE =
-        keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)");
+    bytes32 private constant DOMAIN_TYPE = keccak256(
+        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+    );
 
     /// @dev A report as its committee keeps it.
     struct Published {
@@ -85,8 +88,8 @@ contract EscrowHandler is Test {
             grace: 300
         });
         attestations = new Attestations(address(authority), t, _newCommittee(0));
-        address at = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        licences = new NodeLicense(address(authority), at);
+        address place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        licences = new NodeLicense(address(authority), place);
         address[] memory tokens = new address[](1);
         tokens[0] = address(token);
         escrow = new JobEscrow(
@@ -98,7 +101,7 @@ contract EscrowHandler is Test {
             50_000,
             tokens
         );
-        assertEq(address(escrow), at);
+        assertEq(address(escrow), place);
         for (uint256 i = 0; i < NODES; ++i) _newNode(i);
         for (uint256 i = 0; i < csps.length; ++i) {
             token.mint(csps[i], 1e24);
@@ -147,8 +150,8 @@ contract EscrowHandler is Test {
         vm.prank(j.owner);
         escrow.stopJob(job);
         JobView memory later = escrow.jobOf(job);
-        uint256 needed = uint256(later.price) * later.slots * (later.stop - later.startsAt);
-        if (later.deposit > needed / EPOCH + 1) stoppedJobKeptFutureMoney = true;
+        uint256 used = (uint256(later.price) * later.slots * (later.stop - later.startsAt) + EPOCH - 1) / EPOCH;
+        if (later.refunded + later.refundable < later.deposit - used) stoppedJobKeptFutureMoney = true;
         ++done["stop"];
     }
 
@@ -290,7 +293,10 @@ contract EscrowHandler is Test {
         (uint256 treeIndex, bytes32[] memory proof) = Trees.prove(p.nodes, first, last);
         uint256[] memory words = new uint256[](last - first + 1);
         for (uint256 i = 0; i < words.length; ++i) {
-            words[i] = (uint256(uint64(p.ids[first + i])) << 128) | (uint256(p.earned[first + i]) << 64) | p.accounted[first + i];
+            words[i] =
+                (uint256(uint64(p.ids[first + i])) << 128) |
+                (uint256(p.earned[first + i]) << 64) |
+                p.accounted[first + i];
         }
         try escrow.settleRange(p.epoch, job, treeIndex, words, proof) {} catch {
             provedLeafReverted = true;
@@ -382,10 +388,10 @@ contract EscrowHandler is Test {
 
     /// @dev The truth about finality, which the contract may only put later.
     function _finality(uint256 covering) private view returns (uint256) {
-        (uint64 epoch, , uint40 at) = attestations.previousFinal();
-        if (at != 0 && epoch >= covering) return at;
-        (, , at) = attestations.lastFinal();
-        return at;
+        (uint64 epoch, , uint40 finalAt) = attestations.previousFinal();
+        if (finalAt != 0 && epoch >= covering) return finalAt;
+        (, , finalAt) = attestations.lastFinal();
+        return finalAt;
     }
 
     /// @dev No counter of an assignment ever falls, nor does what was released.
@@ -431,7 +437,14 @@ contract EscrowHandler is Test {
     function _submit(Published memory p) private returns (bool) {
         (uint32 version, , , ) = attestations.committeeInForce();
         (, bytes32 parent, ) = attestations.lastFinal();
-        EpochReport memory r = EpochReport(p.epoch, version, p.nodes[0], parent, bytes32(uint256(1)), bytes32(uint256(2)));
+        EpochReport memory r = EpochReport(
+            p.epoch,
+            version,
+            p.nodes[0],
+            parent,
+            bytes32(uint256(1)),
+            bytes32(uint256(2))
+        );
         bytes32 digest = _typed(
             "Epochal Attestations",
             address(attestations),
@@ -505,9 +518,9 @@ contract EscrowHandler is Test {
         licences.link(licence, node, type(uint64).max, r, vs);
     }
 
-    function _typed(string memory name, address at, bytes32 structHash) private view returns (bytes32) {
+    function _typed(string memory name, address place, bytes32 structHash) private view returns (bytes32) {
         bytes32 domain = keccak256(
-            abi.encode(DOMAIN_TYPE, keccak256(bytes(name)), keccak256("1"), block.chainid, at)
+            abi.encode(DOMAIN_TYPE, keccak256(bytes(name)), keccak256("1"), block.chainid, place)
         );
         return keccak256(bytes.concat(hex"1901", domain, structHash));
     }

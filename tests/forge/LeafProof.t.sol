@@ -12,10 +12,12 @@ contract LeafProofTest is Test {
         LeafProof.verifyRange(root, leaves, treeIndex, proof);
     }
 
-    function testFuzz_verifyRange__true_range__is_accepted(uint256 seed, uint256 size, uint256 a, uint256 b)
-        external
-        view
-    {
+    function testFuzz_verifyRange__true_range__is_accepted(
+        uint256 seed,
+        uint256 size,
+        uint256 a,
+        uint256 b
+    ) external view {
         (bytes32[] memory leaves, bytes32[] memory nodes) = _tree(seed, size);
         (uint256 first, uint256 last) = _range(leaves.length, a, b);
         (uint256 treeIndex, bytes32[] memory proof) = Trees.prove(nodes, first, last);
@@ -35,7 +37,8 @@ contract LeafProofTest is Test {
         (uint256 treeIndex, bytes32[] memory proof) = Trees.prove(nodes, first, last);
         bytes32[] memory range = _slice(leaves, first, last);
         uint256 times = 1 + (seed % 4);
-        for (uint256 i = 0; i < times; ++i) (treeIndex, range, proof) = _break(nodes, treeIndex, range, proof, breaks[i]);
+        for (uint256 i = 0; i < times; ++i)
+            (treeIndex, range, proof) = _break(nodes, treeIndex, range, proof, breaks[i]);
         try this.verify(nodes[0], range, treeIndex, proof) {
             assertNotEq(range.length, 0, "an empty range was accepted");
             for (uint256 i = 0; i < range.length; ++i) {
@@ -45,9 +48,12 @@ contract LeafProofTest is Test {
     }
 
     /// @dev A foreign leaf at each place of a true range, with each index and the proof that was right.
-    function testFuzz_verifyRange__one_forged_leaf__is_refused(uint256 seed, uint256 size, uint256 a, uint256 b)
-        external
-    {
+    function testFuzz_verifyRange__one_forged_leaf__is_refused(
+        uint256 seed,
+        uint256 size,
+        uint256 a,
+        uint256 b
+    ) external {
         (bytes32[] memory leaves, bytes32[] memory nodes) = _tree(seed, size);
         (uint256 first, uint256 last) = _range(leaves.length, a, b);
         (uint256 treeIndex, bytes32[] memory proof) = Trees.prove(nodes, first, last);
@@ -59,9 +65,12 @@ contract LeafProofTest is Test {
         }
     }
 
-    function testFuzz_verifyRange__range_crosses_depths__is_refused(uint256 seed, uint256 size, uint256 a, uint256 b)
-        external
-    {
+    function testFuzz_verifyRange__range_crosses_depths__is_refused(
+        uint256 seed,
+        uint256 size,
+        uint256 a,
+        uint256 b
+    ) external {
         (bytes32[] memory leaves, bytes32[] memory nodes) = _tree(seed, size);
         uint256 first = a % leaves.length;
         uint256 last = first + (b % (leaves.length - first));
@@ -69,19 +78,20 @@ contract LeafProofTest is Test {
         uint256 treeIndex = nodes.length - 1 - first;
         for (uint256 length = 0; length < 12; ++length) {
             bytes32[] memory proof = new bytes32[](length);
-            for (uint256 i = 0; i < length; ++i) proof[i] = nodes[uint256(keccak256(abi.encode(seed, i))) % nodes.length];
+            for (uint256 i = 0; i < length; ++i)
+                proof[i] = nodes[uint256(keccak256(abi.encode(seed, i))) % nodes.length];
             vm.expectPartialRevert(LeafProof.LeafProof_MalformedRange.selector);
             this.verify(nodes[0], _slice(leaves, first, last), treeIndex, proof);
         }
     }
 
-    function testFuzz_verifyRange__any_index__never_panics(bytes32[] calldata range, uint256 treeIndex, bytes32[] calldata proof)
-        external
-        view
-    {
-        vm.assume(treeIndex != type(uint256).max);
+    function testFuzz_verifyRange__any_index__never_panics(
+        bytes32[] calldata range,
+        uint256 treeIndex,
+        bytes32[] calldata proof
+    ) external view {
         try this.verify(bytes32(uint256(1)), range, treeIndex, proof) {
-            revert("a root of 1 has no preimage");
+            assertTrue(false, "a root of 1 has no preimage");
         } catch (bytes memory reason) {
             assertTrue(
                 bytes4(reason) == LeafProof.LeafProof_MalformedRange.selector ||
@@ -114,7 +124,11 @@ contract LeafProofTest is Test {
         return (treeIndex, range, proof);
     }
 
-    function _resized(bytes32[] memory list, uint256 length, bytes32 last) private pure returns (bytes32[] memory other) {
+    function _resized(
+        bytes32[] memory list,
+        uint256 length,
+        bytes32 last
+    ) private pure returns (bytes32[] memory other) {
         other = new bytes32[](length);
         for (uint256 i = 0; i < length; ++i) other[i] = i < list.length ? list[i] : last;
     }

@@ -28,11 +28,11 @@ library Trees {
     }
 
     /// @dev Node index and proof of leaves `first` to `last`, which lie at one depth.
-    function prove(bytes32[] memory nodes, uint256 first, uint256 last)
-        internal
-        pure
-        returns (uint256 treeIndex, bytes32[] memory proof)
-    {
+    function prove(
+        bytes32[] memory nodes,
+        uint256 first,
+        uint256 last
+    ) internal pure returns (uint256 treeIndex, bytes32[] memory proof) {
         treeIndex = nodes.length - 1 - first;
         uint256 high = treeIndex;
         uint256 low = nodes.length - 1 - last;

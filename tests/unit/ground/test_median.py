@@ -33,6 +33,6 @@ def test_agree__ratio_and_time_from_different_oracles__rounds_up_time_down() -> 
 
 
 def test_agree__ratios_that_floats_confuse__are_told_apart() -> None:
-    big = 10**17
-    seen = [Uptime(big - 2, big), Uptime(big - 1, big), Uptime(big, big)]
-    assert agree(seen, needed=3) == Uptime(big - 1, big)
+    # The lowest ratio has the highest counts: neither a rounded ratio nor the counts themselves put them in order.
+    low, middle, high = Uptime(10**17 - 2, 10**17), Uptime(9 * 10**16 - 1, 9 * 10**16), Uptime(1, 1)
+    assert agree([high, low, middle], needed=3) == middle
