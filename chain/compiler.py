@@ -77,7 +77,7 @@ def load(extra: str = "") -> dict[str, Artifact]:
     output = solcx.compile_standard(
         {
             "language": "Solidity",
-            "sources": {name: {"content": path.read_text()} for name, path in sources.items()},
+            "sources": {name: {"content": path.read_text(encoding="utf-8")} for name, path in sources.items()},
             # The wrapper looks into node_modules by itself; a native solc needs to be told.
             "settings": {
                 **SETTINGS,

@@ -164,10 +164,16 @@ class Network:
 
 
 def named(contract: Contract, function: str, value: Any) -> dict[str, Any]:
-    """A struct that a view function returned, alone or in a list, as a dict of its fields by name."""
+    """A struct that a view function returned, alone or in a list, as a dict of its fields by name; nested ones too."""
     (item,) = (item for item in contract.abi if item["type"] == "function" and item["name"] == function)
-    fields = [component["name"] for component in item["outputs"][0]["components"]]
-    return dict(zip(fields, _values(value), strict=True))
+    return _named(item["outputs"][0]["components"], value)
+
+
+def _named(components: Sequence[Any], value: Any) -> dict[str, Any]:
+    return {
+        one["name"]: _named(one["components"], part) if "components" in one else part
+        for one, part in zip(components, _values(value), strict=True)
+    }
 
 
 def _values(decoded: Any) -> tuple[Any, ...]:

@@ -47,14 +47,14 @@ def totals(
     balances = network.chain.batch([balance(one) for one in payees])
     books = network.job(job)
     unclaimed = sum(escrow.claimable(key).call() for key in assignments)
+    held = books["price"] * books["tally"]["held"] // network.timing.epoch_length
+    known = unclaimed + held + books["refundable"] + books["burnable"]
     return Totals(
         deposits=deposit,
         paid=sum(int(one, 16) for one in balances) + unclaimed,
-        held=books["held"],
+        held=held,
         refunded=token.balanceOf(csp).call() + books["refundable"],
         # What was minted and is no more, what waits at the burner, and what waits in the job.
         burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + books["burnable"],
-        remaining=token.balanceOf(at.escrow).call()
-        - unclaimed
-        - sum(books[k] for k in ("held", "refundable", "burnable")),
+        remaining=token.balanceOf(at.escrow).call() - known,
     )

@@ -363,7 +363,7 @@ class _Demo:
         totals = self.totals
         refunded = sum(int(str(row[3])) for row in rows)
         empty = totals.refunded - refunded
-        rows.append(["", 0, 0, empty, 0])
+        rows.append(["", 0, 0, empty, totals.burned - sum(int(str(row[4])) for row in rows)])
         table.add_row("(empty)", "", "", "", "", *_shown(empty), "", "slots")
         table.add_section()
         table.add_row("all", "", "", "", *_shown(totals.paid, totals.refunded, totals.burned), "")

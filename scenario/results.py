@@ -120,9 +120,10 @@ def payouts(settlement: Iterable[Sequence[Any]], rates: Rates, nodes: Sequence[s
             by_node[owner[key]][index] += value
     rows: list[list[Any]] = [[node, *by_node[node]] for node in sorted(by_node)]
     paid, refunded, burned = (sum(row[index] for row in rows) for index in (1, 3, 4))
-    rows.append(["", 0, 0, totals.deposits - paid - refunded - burned, 0])
-    if (paid, burned, refunded + rows[-1][3]) != (totals.paid, totals.burned, totals.refunded):
-        raise NotConserved(f"the seconds come to {paid} paid and {burned} burned, but the chain has {totals}")
+    whole = rates.burned(*(sum(one[index] for one in seconds.values()) for index in (0, 1)))
+    if (paid, whole, totals.deposits - paid - whole) != (totals.paid, totals.burned, totals.refunded):
+        raise NotConserved(f"the seconds come to {paid} paid and {whole} burned, but the chain has {totals}")
+    rows.append(["", 0, 0, totals.refunded - refunded, totals.burned - burned])
     return rows
 
 

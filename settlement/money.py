@@ -25,17 +25,15 @@ class Rates:
         """What seconds cost, rounded down."""
         return self.price * seconds // self.epoch_length
 
-    def protocol(self, earned: int) -> int:
-        """The protocol's part of earned seconds, rounded down."""
-        return self.gross(earned) * self.protocol_share_ppm // PPM
-
     def net(self, earned: int) -> int:
-        """The payee's part of earned seconds."""
-        return self.gross(earned) - self.protocol(earned)
+        """The payee's part of one assignment's earned seconds, rounded down."""
+        return self.gross(earned) * (PPM - self.protocol_share_ppm) // PPM
 
-    def burned(self, released: int) -> int:
-        """The burned part of released seconds, rounded down."""
-        return self.gross(released) * (PPM - self.csp_share_ppm) // PPM
+    def burned(self, earned: int, released: int) -> int:
+        """The burned part of a job's earned and released seconds: the protocol's share of the one, and what the CSP doesn't
+        get of the other, each rounded down."""
+        protocol = self.gross(earned) * self.protocol_share_ppm // PPM
+        return protocol + self.gross(released) * (PPM - self.csp_share_ppm) // PPM
 
     def deposit(self, slots: int, seconds: int) -> int:
         """What funds a job of so many slots and seconds, rounded up."""
@@ -58,8 +56,12 @@ class Statement:
 
 
 def statement(rates: Rates, earned: int, withheld: int, unmeasured: int) -> Statement:
-    """The statement of cumulative seconds. paid + refunded + burned is the gross amount of accounted and unmeasured."""
+    """The statement of cumulative seconds. paid + refunded + burned is the gross amount of accounted and unmeasured.
+
+    The contracts round a job's burned and refunded amounts as wholes, so the sum over its assignments may lack some units
+    of the burned, and have them among the refunded or not at all; `paid` is exact.
+    """
     booked = rates.gross(earned + withheld) + rates.gross(unmeasured)
-    burned = rates.protocol(earned) + rates.burned(withheld)
+    burned = rates.burned(earned, withheld)
     paid = rates.net(earned)
     return Statement(paid, rates.gross(withheld), booked - paid - burned, burned)

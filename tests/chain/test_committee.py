@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A committee of four with stores and keys of their own, against the real contracts: liars, silence, restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from chain.anvil import Anvil
+from chain.client import Chain
+from chain.errors import ContractReverted, error_class
+from chain.network import Addresses, Network, NetworkSettings, Timing
+from chain.transactions import Call, LiveSender, Sender, SteppedSender, Wallet
+from oracle.committee.agreement import Proposal, leaves_by_id
+from oracle.committee.anchor import AnchorReader
+from oracle.committee.errors import Disagreement, NotAgreed
+from oracle.committee.member import Member
+from oracle.committee.observation import SignedObservation, View, digest
+from oracle.committee.round import SignedReport, agree_on
+from oracle.ground.clock import EpochClock
+from oracle.ground.errors import EpochalError
+from oracle.ground.ids import pack
+from oracle.ground.keccak import keccak256
+from oracle.ground.leaves import Leaf
+from oracle.ground.policy import Policy
+from oracle.ground.uptime import Uptime
+from oracle.signing.signer import LocalSigner
+from oracle.telemetry.store import BitmapStore, StoreError
+from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.timeline import Event, Timeline
+from settlement.keeper import Keeper
+
+STEPPED = "--no-mining --order fifo --slots-in-an-epoch 1 --disable-block-gas-limit --base-fee 0 --gas-price 0".split()
+GENESIS = 1_700_000_000
+EPOCHS = 5
+CLOCK = EpochClock(GENESIS, length=600, tick=10)
+TICKS = CLOCK.ticks_per_epoch
+ALL = (1 << TICKS) - 1
+# The third node comes in the middle of epoch 0.
+OPENED = (GENESIS, GENESIS, GENESIS + 300)
+BINARY = Policy(target_ppm=900_000, floor_ppm=900_000)
+SPEC = JobSpec(price=1_000_003, slots=3, starts_at=GENESIS, ends_at=CLOCK.start(EPOCHS), policy=BINARY)
+SIGNERS = sorted(oracle_signers(4), key=lambda one: int(one.address, 16))
+# Up in 60, in 57 and in 30 of 60 ticks.
+HONEST = (ALL, ALL >> 3, ALL >> 30)
+SETTLED_FIRST = (Leaf(1, pack(1, 0, 1), 600, 600), Leaf(1, pack(1, 1, 1), 600, 600), Leaf(1, pack(1, 2, 1), 0, 300))
+
+
+@dataclass(frozen=True)
+class Deployed:
+    chain: Chain
+    addresses: Addresses
+    nodes: list[Serving]
+    job: int
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
+        chain = Chain(anvil.url)
+        settings = NetworkSettings(
+            timing=Timing.for_epochs(GENESIS, CLOCK.length),
+            signers=tuple(one.address for one in SIGNERS),
+            appeal_epochs=1,
+            settle_window=60,
+            protocol_share_ppm=0,
+        )
+        market = Market.open(SteppedSender(chain), settings, SPEC)
+        nodes = market.license_nodes(["one", "two", "three"])
+        job, _ = market.create_job()
+        yield Deployed(chain, market.network.addresses, nodes, job)
+
+
+class Town:
+    """The deployed network at its genesis, its timeline, and four oracles."""
+
+    def __init__(self, at: Deployed, folder: Path) -> None:
+        self.at = at
+        self.folder = folder
+        self.stack = ExitStack()
+        self.timeline = Timeline(SteppedSender(at.chain))
+        self.network = Network(at.chain, at.addresses)
+        market = Market(self.timeline, self.network, SPEC)
+        terms = market.terms_hash()
+        self.timeline.plan(
+            Event(opened, lambda slot=slot: market.assign(at.job, slot, 1, at.nodes[slot], terms))
+            for slot, opened in enumerate(OPENED)
+        )
+        self.keeper = Keeper(self.network, self.timeline, self.wallet("keeper"))
+        self.stores: dict[int, BitmapStore] = {}
+        self.members = [self.member(index) for index in range(4)]
+
+    def wallet(self, label: str) -> Wallet:
+        return Wallet(self.at.chain, key_of(label))
+
+    def member(self, index: int, kind: Callable[..., Member] = Member) -> Member:
+        """An oracle on its store, which is made when it isn't there, in place of the one that has it open."""
+        if index in self.stores:
+            self.stores[index].close()
+        label = f"{self.at.chain.chain_id}:{self.at.addresses.attestations}"
+        store = self.stores[index] = BitmapStore(self.folder / f"{index}.sqlite", CLOCK, label)
+        self.stack.callback(store.close)
+        reader = AnchorReader(Network(Chain(self.at.chain.url), self.at.addresses))
+        return kind(SIGNERS[index], store, reader, CLOCK)
+
+    def see(self, epoch: int, up: Iterable[int] = HONEST, members: Iterable[Member] | None = None) -> None:
+        """What oracles saw of the three nodes in an epoch."""
+        ticks = list(up)
+        for member in self.members if members is None else members:
+            member.store.observe(epoch, ALL)
+            for node, bits in zip(self.at.nodes, ticks, strict=True):
+                member.store.mark_bits(node.address, epoch, bits)
+
+    def end(self, epoch: int) -> None:
+        """Move the chain's clock past an epoch and its first finalized block."""
+        self.timeline.reach(CLOCK.end(epoch))
+        self.timeline.finalize(self.at.chain.block("latest"))
+
+    def attest(self, signed: SignedReport) -> None:
+        """Submit a report and wait until it is final."""
+        timing = self.network.timing
+        epoch = signed.draft.report.epoch
+        self.timeline.reach(CLOCK.end(epoch) + timing.settle_delay)
+        self.timeline.send([self.submission(signed)])
+        self.timeline.reach(self.timeline.now + timing.activation_delay)
+        self.timeline.finalize(self.at.chain.block("latest"))
+        for member in self.members:
+            member.forget(epoch)
+
+    def submission(self, signed: SignedReport, signers: int | None = None, gas: int | None = None) -> Call:
+        one = signed.draft.report
+        fields = (one.epoch, one.committee, one.root, one.parent, one.anchor, one.evidence)
+        named = signed.signers if signers is None else signers
+        signatures = signed.signatures[: 64 * named.bit_count()]
+        function = self.network.attestations.functions.submit(fields, named, signatures)
+        return Call.of("attest epoch", self.keeper.wallet, function, gas)
+
+    def final_root(self, epoch: int) -> bytes:
+        return bytes(self.network.attestations.functions.finalRoot(epoch).call())
+
+
+@pytest.fixture
+def town(deployed: Deployed, tmp_path: Path) -> Iterator[Town]:
+    snapshot = deployed.chain.rpc("evm_snapshot")
+    here = Town(deployed, tmp_path)
+    with here.stack:
+        yield here
+    deployed.chain.rpc("evm_revert", snapshot)
+
+
+def refuse(*_: object) -> NoReturn:
+    raise EpochalError("this oracle is down")
+
+
+class Silent(Member):
+    """Gives no observation, and takes part in nothing else."""
+
+    observe = refuse
+
+
+class Crashed(Silent):
+    """Answers nothing at all."""
+
+    receive = propose = sign = refuse
+
+
+class Babbling(Member):
+    """Its observation is no observation."""
+
+    def observe(self, epoch: int) -> SignedObservation:
+        return SignedObservation(b"what?", bytes(64))
+
+
+class Impostor(Member):
+    """Observes in another key's name."""
+
+    def observe(self, epoch: int) -> SignedObservation:
+        content = View(epoch, 1, {pack(1, 0, 1): Uptime(0, TICKS)}).encode()
+        stranger = LocalSigner(keccak256(b"a stranger"))
+        domain = self.reader.network.report_domain
+        return SignedObservation(content, stranger.sign(digest(domain, epoch, 1, content)))
+
+
+class Leaving(Member):
+    """Proposes without the first observation that it received."""
+
+    def propose(self, epoch: int) -> Proposal:
+        whole = super().propose(epoch)
+        return Proposal(whole.epoch, whole.parent, whole.anchor, {epoch: whole.observations[epoch][1:]})
+
+
+def test_agree_on__all_honest__is_signed_by_all_and_final(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    signed = agree_on(0, town.members)
+    assert signed.draft.tree.leaves == SETTLED_FIRST
+    assert signed.signers == 0b1111
+    town.attest(signed)
+    assert town.final_root(0) == signed.draft.report.root
+
+
+@pytest.mark.parametrize("liar", range(4))
+@pytest.mark.parametrize("lie", [(0, 0, 0), (ALL, ALL, ALL)], ids=["all down", "all up"])
+def test_agree_on__one_store_is_false__changes_nothing(town: Town, liar: int, lie: tuple[int, ...]) -> None:
+    town.see(0, members=[member for index, member in enumerate(town.members) if index != liar])
+    town.see(0, lie, [town.members[liar]])
+    town.end(0)
+    signed = agree_on(0, town.members)
+    assert signed.draft.tree.leaves == SETTLED_FIRST
+    assert signed.signers == 0b1111
+
+
+@pytest.mark.parametrize("at", [0, 3], ids=["its leader", "another"])
+@pytest.mark.parametrize(
+    ("kind", "signers"),
+    [(Silent, 4), (Crashed, 3), (Babbling, 4), (Impostor, 4)],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_agree_on__one_member_fails__changes_nothing(town: Town, kind: type[Member], signers: int, at: int) -> None:
+    town.see(0)
+    town.members[at] = town.member(at, kind)
+    town.end(0)
+    signed = agree_on(0, town.members)
+    assert signed.draft.tree.leaves == SETTLED_FIRST
+    assert signed.signers.bit_count() == signers
+    town.attest(signed)
+    assert town.final_root(0) == signed.draft.report.root
+
+
+def test_agree_on__two_members_crashed__is_not_agreed_and_says_why(town: Town) -> None:
+    town.see(0)
+    town.members[:2] = [town.member(index, Crashed) for index in range(2)]
+    town.end(0)
+    with pytest.raises(NotAgreed, match=r"no quorum of 3.*this oracle is down"):
+        agree_on(0, town.members)
+
+
+def test_agree_on__epoch_is_not_over__is_not_agreed(town: Town) -> None:
+    town.see(0)
+    town.timeline.reach(CLOCK.end(0) - 1)
+    with pytest.raises(NotAgreed, match="is finalized yet"):
+        agree_on(0, town.members)
+
+
+def test_sign__proposal_omits_an_observation__is_refused_and_the_next_leader_is_heard(town: Town) -> None:
+    town.see(0)
+    town.members[0] = town.member(0, Leaving)
+    town.end(0)
+    signed = agree_on(0, town.members)
+    assert b'"observations":[[0,' in signed.draft.evidence
+    assert signed.draft.evidence.count(SIGNERS[0].address[2:].lower().encode()) == 1  # among the members alone
+    assert signed.signers == 0b1111
+    lame = town.members[0].propose(0)
+    assert len(lame.observations[0]) == 3
+    for member in town.members:
+        with pytest.raises(Disagreement, match="omits the observation of"):
+            member.sign(lame)
+
+
+def test_sign__another_anchor_or_parent__is_refused(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    agree_on(0, town.members)
+    good = town.members[0].propose(0)
+    for anchor, parent, told in ((b"\x01" * 32, good.parent, "anchor"), (good.anchor, b"\x01" * 32, "parent")):
+        with pytest.raises(Disagreement, match=told):
+            town.members[1].sign(Proposal(0, parent, anchor, good.observations))
+
+
+def test_observe__restarted_on_the_same_store__signs_the_same(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    first = town.members[1].observe(0)
+    # What it hears too late, or hears again, doesn't change what it has said.
+    town.see(0, (0, ALL, ALL), [town.members[1]])
+    assert town.members[1].observe(0) == first
+    assert town.member(1).observe(0) == first
+
+
+def test_journal__second_different_observation__is_refused(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    member = town.members[1]
+    first = member.observe(0)
+    other = View(0, 1, {pack(1, 0, 1): Uptime(0, TICKS)}).encode()
+    signature = member.signer.sign(digest(member.reader.network.report_domain, 0, 1, other))
+    with pytest.raises(StoreError, match="is signed already"):
+        member.store.journal_observation(0, 1, keccak256(other), signature, other)
+    assert member.observe(0) == first
+
+
+def test_agree_on__after_two_epochs_unreported__carries_their_seconds(town: Town) -> None:
+    able = list(town.members)
+    for epoch in range(2):
+        town.see(epoch)
+        town.end(epoch)
+        # Everyone hears everyone, but nobody leads: no report comes of it.
+        observations = [member.observe(epoch) for member in able]
+        for member in able:
+            assert member.receive(epoch, observations) == []
+    town.see(2)
+    town.end(2)
+    signed = agree_on(2, able)
+    assert signed.draft.tree.leaves == (
+        Leaf(1, pack(1, 0, 1), 1_800, 1_800),
+        Leaf(1, pack(1, 1, 1), 1_800, 1_800),
+        Leaf(1, pack(1, 2, 1), 0, 1_500),
+    )
+    town.attest(signed)
+    town.keeper.settle(2, signed.draft.tree)
+    for key, booked in town.keeper.booked([leaf.id for leaf in signed.draft.tree.leaves]).items():
+        leaf = leaves_by_id(signed.draft.tree.leaves)[key]
+        assert (booked.earned, booked.accounted, booked.through) == (leaf.earned, leaf.accounted, CLOCK.end(2))
+
+
+def test_agree_on__after_two_epochs_nobody_observed__leaves_them_unmeasured(town: Town) -> None:
+    town.see(2)
+    town.end(2)
+    signed = agree_on(2, town.members)
+    assert [leaf.accounted for leaf in signed.draft.tree.leaves] == [600, 600, 600]
+
+
+def test_agree_on__member_without_the_parent_s_ledger__says_so_and_the_others_go_on(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    town.attest(agree_on(0, town.members))
+    town.members[2].store.close()
+    (town.folder / "2.sqlite").unlink()
+    town.members[2] = town.member(2)
+    town.see(1)
+    town.end(1)
+    with pytest.raises(NotAgreed, match="restore this oracle's store"):
+        town.members[2].sign(proposal_of(town, 1))
+    signed = agree_on(1, town.members)
+    assert signed.signers == 0b1011
+    town.attest(signed)
+    assert town.final_root(1) == signed.draft.report.root
+
+
+def proposal_of(town: Town, epoch: int) -> Proposal:
+    observations = [member.observe(epoch) for member in town.members]
+    for member in town.members:
+        member.receive(epoch, observations)
+    return town.members[0].propose(epoch)
+
+
+SENDERS: list[Callable[[Chain], Sender]] = [SteppedSender, LiveSender]
+
+
+@pytest.mark.parametrize("kind", SENDERS)
+def test_send__contract_refuses__is_an_exception_of_the_error_s_name(town: Town, kind: Callable[..., Sender]) -> None:
+    town.see(0)
+    town.end(0)
+    signed = agree_on(0, town.members)
+    with pytest.raises(error_class("Committee_QuorumNotReached"), match=r"attest epoch: .*given=2, quorum=3") as caught:
+        kind(town.at.chain).send([town.submission(signed, signers=0b0011)])
+    assert isinstance(caught.value, ContractReverted)
+    assert (caught.value.label, caught.value.values) == ("attest epoch", {"given": 2, "quorum": 3})
+    close = town.network.escrow.functions.closeJob(town.at.job)
+    with pytest.raises(error_class("JobEscrow_NotClosable")):
+        kind(town.at.chain).send([Call.of("close job", town.wallet("keeper"), close)])
+
+
+def test_live_sender__call_with_a_limit_reverts_on_chain__is_told_by_name(town: Town) -> None:
+    chain = town.at.chain
+    chain.rpc("evm_setAutomine", True)
+    try:
+        close = town.network.escrow.functions.closeJob(town.at.job)
+        with pytest.raises(error_class("JobEscrow_NotClosable")):
+            LiveSender(chain).send([Call.of("close job", town.wallet("keeper"), close, gas=500_000)])
+    finally:
+        chain.rpc("evm_setAutomine", False)
+
+
+def test_stepped_sender__many_calls__are_in_one_block_in_their_order(town: Town) -> None:
+    keeper = town.wallet("keeper")
+    sender = SteppedSender(town.at.chain)
+    calls = [Call("note", keeper, keeper.address, hex(number + 256), 100_000) for number in range(200)]
+    receipts = sender.at(GENESIS - 100).send(calls)
+    assert len({receipt["blockNumber"] for receipt in receipts}) == 1
+    assert [receipt["transactionIndex"] for receipt in receipts] == list(range(200))
+    assert town.at.chain.block("latest").timestamp == GENESIS - 100 == sender.now
