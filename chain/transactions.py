@@ -184,7 +184,8 @@ class SteppedSender:
         # anvil works on the requests of one batch at once, and only those of a small one begin in their order.
         for start in range(0, len(raws), _IN_ORDER):
             hashes += self.chain.batch([("eth_sendRawTransaction", [raw]) for raw in raws[start : start + _IN_ORDER]])
-        self.chain.batch([("evm_setNextBlockTimestamp", [time]), ("evm_mine", [])])
+        self.chain.rpc("evm_setNextBlockTimestamp", time)
+        self.chain.rpc("evm_mine")
         self.now = time
         receipts = []
         for call, mined in zip(calls, self._receipts(hashes), strict=True):

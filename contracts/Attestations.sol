@@ -17,10 +17,9 @@ import {Timing, TimingRules} from "./libraries/Timing.sol";
 contract Attestations is IAttestations, Committee, EIP712 {
     using SafeCast for uint256;
 
-    bytes32 private constant REPORT_TYPE =
-        keccak256(
-            "EpochReport(uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence)"
-        );
+    bytes32 private constant REPORT_TYPE = keccak256(
+        "EpochReport(uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence)"
+    );
 
     uint40 private immutable GENESIS;
     uint32 private immutable EPOCH_LENGTH;
@@ -39,7 +38,11 @@ contract Attestations is IAttestations, Committee, EIP712 {
     /// @param authority the AccessManager that says who governs and who is the guardian
     /// @param t the network's spans; reverts with {Timing_Violated} when an inequality doesn't hold
     /// @param signers the first committee, in force from the genesis
-    constructor(address authority, Timing memory t, address[] memory signers)
+    constructor(
+        address authority,
+        Timing memory t,
+        address[] memory signers
+    )
         AccessManaged(authority)
         Committee(t.genesis, t.epochLength, t.grace, signers)
         EIP712("Epochal Attestations", "1")
@@ -150,18 +153,19 @@ contract Attestations is IAttestations, Committee, EIP712 {
 
     /// @inheritdoc IAttestations
     function timing() external view returns (Timing memory) {
-        return Timing({
-            genesis: GENESIS,
-            epochLength: EPOCH_LENGTH,
-            settleDelay: SETTLE_DELAY,
-            agreementSpan: AGREEMENT_SPAN,
-            activationDelay: ACTIVATION_DELAY,
-            reviewDelay: REVIEW_DELAY,
-            replacementSpan: REPLACEMENT_SPAN,
-            stallSpan: STALL_SPAN,
-            attestableSpan: ATTESTABLE_SPAN,
-            grace: GRACE
-        });
+        return
+            Timing({
+                genesis: GENESIS,
+                epochLength: EPOCH_LENGTH,
+                settleDelay: SETTLE_DELAY,
+                agreementSpan: AGREEMENT_SPAN,
+                activationDelay: ACTIVATION_DELAY,
+                reviewDelay: REVIEW_DELAY,
+                replacementSpan: REPLACEMENT_SPAN,
+                stallSpan: STALL_SPAN,
+                attestableSpan: ATTESTABLE_SPAN,
+                grace: GRACE
+            });
     }
 
     /// @dev A set replaced for cause loses its pending report, unless the activation delay has passed already.

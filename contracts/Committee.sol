@@ -49,11 +49,10 @@ abstract contract Committee is ICommittee, AccessManaged {
     }
 
     /// @inheritdoc ICommittee
-    function scheduleCommittee(address[] calldata signers, uint64 fromEpoch)
-        external
-        restricted
-        returns (uint32 version)
-    {
+    function scheduleCommittee(
+        address[] calldata signers,
+        uint64 fromEpoch
+    ) external restricted returns (uint32 version) {
         uint64 earliest = block.timestamp < GENESIS ? 1 : uint64((block.timestamp - GENESIS) / EPOCH_LENGTH) + 2;
         require(fromEpoch >= earliest, Committee_TakeoverTooSoon(fromEpoch, earliest));
         (uint32 current, Turn memory turn, ) = _now();
@@ -106,7 +105,7 @@ abstract contract Committee is ICommittee, AccessManaged {
     /// @dev Reverts unless the set may sign now and `signatures` are a quorum of it over `digest`.
     /// @param members bit i stands for signer i of the set
     /// @param signatures EIP-2098 signatures, 64 bytes each, in signer order
-    function _requireQuorum(uint64 version, bytes32 digest, uint256 members, bytes calldata signatures) internal view {
+    function _requireQuorum(uint64 version, bytes32 digest, uint256 members, bytes calldata signatures) internal {
         bytes memory list = SignerSet.read(_signersInForce(version));
         uint256 size = SignerSet.size(list);
         uint256 given = signatures.length >> 6;
@@ -130,18 +129,20 @@ abstract contract Committee is ICommittee, AccessManaged {
         require(offset == signatures.length, Committee_MalformedSignatures(signatures.length, offset / 64));
     }
 
-    /// @dev Where the signers of a set are stored; reverts when that set may not sign now.
-    function _signersInForce(uint64 version) private view returns (address) {
+    /// @dev Where the signers of a set are stored; reverts when that set may not sign now. The first report after a takeover
+    /// writes it down, so that later ones find all they need in one slot.
+    function _signersInForce(uint64 version) private returns (address) {
         Force memory force = _force;
         if (version == force.version && block.timestamp < force.until) return force.signers;
-        (uint32 current, Turn memory turn, ) = _now();
+        (uint32 current, Turn memory turn, uint40 until) = _now();
+        if (block.timestamp >= force.until) _install(current, turn, until);
         bool mayToo = version != 0 && version == turn.previous && _inGrace(turn);
         require(version == current || mayToo, Committee_NotInForce(version, current));
         return _sets[uint32(version)];
     }
 
-    /// @dev The set in force, its turn, and when the next one takes over (UNIX seconds), with a takeover that is due, which
-    /// nobody needs to write down.
+    /// @dev The set in force, its turn, and when the next one takes over (UNIX seconds), with a takeover that is due and
+    /// that nobody has written down yet.
     function _now() private view returns (uint32 current, Turn memory turn, uint40 until) {
         (current, turn, until) = (_force.version, _turn, _force.until);
         if (block.timestamp >= until) {

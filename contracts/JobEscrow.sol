@@ -91,7 +91,12 @@ contract JobEscrow is Placements {
         unchecked {
             for (uint256 i = 0; i < leaves.length; ++i) {
                 uint256 leaf = leaves[i];
-                hashes[i] = LeafProof.hash(KIND_ASSIGNMENT, AssignmentIds.inJob(job, uint64(leaf >> 128)), uint64(leaf >> 64), uint64(leaf));
+                hashes[i] = LeafProof.hash(
+                    KIND_ASSIGNMENT,
+                    AssignmentIds.inJob(job, uint64(leaf >> 128)),
+                    uint64(leaf >> 64),
+                    uint64(leaf)
+                );
             }
         }
         LeafProof.verifyRange(attestations.finalRoot(epoch), hashes, treeIndex, proof);

@@ -9,8 +9,9 @@ import {INodeLicense} from "./interfaces/INodeLicense.sol";
 
 /// @title NodeLicense
 contract NodeLicense is INodeLicense, ERC721, AccessManaged, EIP712 {
-    bytes32 private constant CONSENT_TYPE =
-        keccak256("NodeConsent(uint256 licence,address holder,address node,uint256 nonce,uint64 deadline)");
+    bytes32 private constant CONSENT_TYPE = keccak256(
+        "NodeConsent(uint256 licence,address holder,address node,uint256 nonce,uint64 deadline)"
+    );
 
     address private immutable ESCROW;
 
@@ -27,11 +28,10 @@ contract NodeLicense is INodeLicense, ERC721, AccessManaged, EIP712 {
 
     /// @param authority the AccessManager that says who may mint
     /// @param escrow the JobEscrow, whose address the deployer knows beforehand
-    constructor(address authority, address escrow)
-        ERC721("Epochal Node Licence", "ENL")
-        AccessManaged(authority)
-        EIP712("Epochal NodeLicense", "1")
-    {
+    constructor(
+        address authority,
+        address escrow
+    ) ERC721("Epochal Node Licence", "ENL") AccessManaged(authority) EIP712("Epochal NodeLicense", "1") {
         ESCROW = escrow;
     }
 

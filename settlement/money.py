@@ -30,8 +30,8 @@ class Rates:
         return self.gross(earned) * (PPM - self.protocol_share_ppm) // PPM
 
     def burned(self, earned: int, released: int) -> int:
-        """The burned part of a job's earned and released seconds: the protocol's share of the one, and what the CSP doesn't
-        get of the other, each rounded down."""
+        """The burned part of a job's earned and released seconds: the protocol's share of the one, and what the CSP
+        doesn't get of the other, each rounded down."""
         protocol = self.gross(earned) * self.protocol_share_ppm // PPM
         return protocol + self.gross(released) * (PPM - self.csp_share_ppm) // PPM
 
@@ -44,9 +44,9 @@ class Rates:
 class Statement:
     """Where the money of one assignment's settled seconds went once nothing of it is held.
 
-    paid to the payee; refunded to the CSP (unmeasured seconds, its share of the withheld, and the rounding between the
-    two); burned (the protocol's share and the burn share); withheld: the gross amount of withheld seconds, for
-    information, since it is part of refunded and burned.
+    paid to the payee; refunded to the CSP (unmeasured seconds and its share of the withheld); burned (the protocol's
+    share and the burn share); withheld: the gross amount of withheld seconds, for information, since it is part of
+    refunded and burned. Each is rounded down.
     """
 
     paid: int
@@ -56,12 +56,10 @@ class Statement:
 
 
 def statement(rates: Rates, earned: int, withheld: int, unmeasured: int) -> Statement:
-    """The statement of cumulative seconds. paid + refunded + burned is the gross amount of accounted and unmeasured.
+    """The statement of cumulative seconds.
 
-    The contracts round a job's burned and refunded amounts as wholes, so the sum over its assignments may lack some units
-    of the burned, and have them among the refunded or not at all; `paid` is exact.
+    The contracts round a job's burned amounts as wholes and refund the rest, so the sums over its assignments may lack
+    some units of the burned and of the refunded, and never have one too many; `paid` is exact.
     """
-    booked = rates.gross(earned + withheld) + rates.gross(unmeasured)
-    burned = rates.burned(earned, withheld)
-    paid = rates.net(earned)
-    return Statement(paid, rates.gross(withheld), booked - paid - burned, burned)
+    refunded = rates.gross(unmeasured) + rates.gross(withheld) * rates.csp_share_ppm // PPM
+    return Statement(rates.net(earned), rates.gross(withheld), refunded, rates.burned(earned, withheld))

@@ -31,9 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if folder in KINDS:
             item.add_marker(folder)
         elif folder not in OUTSIDE_PYTEST:
-            raise pytest.UsageError(
-                f"{item.path}: a test's kind is its folder. Cure: move it to one of {KINDS}."
-            )
+            raise pytest.UsageError(f"{item.path}: a test's kind is its folder. Cure: move it to one of {KINDS}.")
 
 
 # Around the whole protocol, so that fixtures of every scope are held to the rule too.

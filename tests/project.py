@@ -50,9 +50,7 @@ def files() -> tuple[Path, ...]:
 def python_files(*folders: str) -> tuple[Path, ...]:
     """All Python files, or those of some folders."""
     return tuple(
-        path
-        for path in files()
-        if path.suffix == ".py" and (not folders or path.relative_to(ROOT).parts[0] in folders)
+        path for path in files() if path.suffix == ".py" and (not folders or path.relative_to(ROOT).parts[0] in folders)
     )
 
 

@@ -180,28 +180,29 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
         TallyView memory t = _tallies[job].fields();
         Status memory status = _status[job];
         Outflow memory out = _outflows[job];
-        return JobView({
-            owner: j.owner,
-            token: j.token,
-            orchestrator: j.orchestrator,
-            price: j.price,
-            slots: j.slots,
-            startsAt: j.startsAt,
-            endsAt: j.endsAt,
-            windowEpochs: status.windowEpochs,
-            cspSharePpm: j.cspSharePpm,
-            terms: j.terms,
-            deposit: status.deposit,
-            stop: status.stop,
-            leaving: status.leaving,
-            closed: status.closed,
-            tally: t,
-            paid: t.paid(rates),
-            refunded: out.refunded,
-            burned: out.burned,
-            refundable: _refundDue(job, _jobs[job]) - out.refunded,
-            burnable: t.burnDue(rates) - out.burned
-        });
+        return
+            JobView({
+                owner: j.owner,
+                token: j.token,
+                orchestrator: j.orchestrator,
+                price: j.price,
+                slots: j.slots,
+                startsAt: j.startsAt,
+                endsAt: j.endsAt,
+                windowEpochs: status.windowEpochs,
+                cspSharePpm: j.cspSharePpm,
+                terms: j.terms,
+                deposit: status.deposit,
+                stop: status.stop,
+                leaving: status.leaving,
+                closed: status.closed,
+                tally: t,
+                paid: t.paid(rates),
+                refunded: out.refunded,
+                burned: out.burned,
+                refundable: _refundDue(job, _jobs[job]) - out.refunded,
+                burnable: t.burnDue(rates) - out.burned
+            });
     }
 
     /// @inheritdoc IJobEscrow
@@ -225,13 +226,7 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     }
 
     function _rates(Job storage j) internal view returns (Rates memory) {
-        return
-            Rates({
-                price: j.price,
-                epochLength: EPOCH_LENGTH,
-                protocolPpm: protocolSharePpm,
-                cspPpm: j.cspSharePpm
-            });
+        return Rates({price: j.price, epochLength: EPOCH_LENGTH, protocolPpm: protocolSharePpm, cspPpm: j.cspSharePpm});
     }
 
     /// @dev Whether the network has been without a final report for the stall span and the attestable span after it.

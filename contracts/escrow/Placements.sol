@@ -14,10 +14,9 @@ import {Jobs} from "./Jobs.sol";
 abstract contract Placements is Jobs, EIP712 {
     using SafeCast for uint256;
 
-    bytes32 private constant ACCEPTANCE_TYPE =
-        keccak256(
-            "Acceptance(uint64 job,uint32 slot,uint32 generation,uint256 licence,bytes32 terms,uint64 expiry)"
-        );
+    bytes32 private constant ACCEPTANCE_TYPE = keccak256(
+        "Acceptance(uint64 job,uint32 slot,uint32 generation,uint256 licence,bytes32 terms,uint64 expiry)"
+    );
 
     /// @dev Who serves and who is paid, fixed when the assignment opens.
     struct Parties {
@@ -113,20 +112,21 @@ abstract contract Placements is Jobs, EIP712 {
         Held memory h = _held[assignment];
         Status memory status = _status[AssignmentIds.jobOf(assignment)];
         require(a.openedAt() != 0, JobEscrow_UnknownAssignment(assignment));
-        return AssignmentView({
-            id: assignment,
-            licence: parties.licence,
-            node: parties.node,
-            payee: parties.payee,
-            openedAt: uint40(a.openedAt()),
-            closedAt: uint40(a.closedAt()),
-            stop: uint40(a.stop(status.stop)),
-            through: uint40(a.through()),
-            earned: uint40(a.earned()),
-            accounted: uint40(a.accounted()),
-            claimed: uint40(a.claimed()),
-            held: h.older + h.younger,
-            jobClosed: status.closed
-        });
+        return
+            AssignmentView({
+                id: assignment,
+                licence: parties.licence,
+                node: parties.node,
+                payee: parties.payee,
+                openedAt: uint40(a.openedAt()),
+                closedAt: uint40(a.closedAt()),
+                stop: uint40(a.stop(status.stop)),
+                through: uint40(a.through()),
+                earned: uint40(a.earned()),
+                accounted: uint40(a.accounted()),
+                claimed: uint40(a.claimed()),
+                held: h.older + h.younger,
+                jobClosed: status.closed
+            });
     }
 }

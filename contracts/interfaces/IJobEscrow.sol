@@ -97,18 +97,19 @@ struct AssignmentView {
 /// that matter (guarded all the same), no rebasing. The list of tokens is fixed at deployment.
 interface IJobEscrow {
     /// @notice A job was created and funded.
-    event JobCreated(uint64 indexed job, address indexed owner, bytes32 indexed terms, uint96 deposit, JobTerms details);
+    event JobCreated(
+        uint64 indexed job,
+        address indexed owner,
+        bytes32 indexed terms,
+        uint96 deposit,
+        JobTerms details
+    );
     /// @notice The CSP asked to leave; accrual ends at `stop` (UNIX seconds), and the money for later time is the CSP's.
     event JobStopped(uint64 indexed job, uint40 stop);
     /// @notice The unproved rest of the deposit is the CSP's.
     event JobClosed(uint64 indexed job);
     /// @notice A node serves a slot from now on.
-    event AssignmentOpened(
-        uint256 indexed assignment,
-        uint256 indexed licence,
-        address indexed node,
-        address payee
-    );
+    event AssignmentOpened(uint256 indexed assignment, uint256 indexed licence, address indexed node, address payee);
     /// @notice The assignment stopped at `closedAt` (UNIX seconds).
     event AssignmentClosed(uint256 indexed assignment, uint40 closedAt);
     /// @notice So many consecutive leaves of the report of `epoch` were settled, from that of `assignment` on.
@@ -188,8 +189,13 @@ interface IJobEscrow {
     /// @notice Settles one leaf of a final report. Anyone may. Seconds beyond a bound are void; an older leaf does nothing.
     /// @param earned cumulative earned seconds of the leaf
     /// @param accounted cumulative accounted seconds of the leaf
-    function settle(uint64 epoch, uint256 assignment, uint64 earned, uint64 accounted, bytes32[] calldata proof)
-        external;
+    function settle(
+        uint64 epoch,
+        uint256 assignment,
+        uint64 earned,
+        uint64 accounted,
+        bytes32[] calldata proof
+    ) external;
 
     /// @notice {settle} and pay the payee what is earned and not yet claimed.
     function settleAndClaim(

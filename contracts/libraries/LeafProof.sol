@@ -38,10 +38,12 @@ library LeafProof {
     /// @param level leaf hashes in leaf order, that is, by falling node index
     /// @param treeIndex node index of the first leaf, the range's highest
     /// @param proof for each level from below: the sibling right of the range, then the one left of it, where needed
-    function verifyRange(bytes32 root, bytes32[] memory level, uint256 treeIndex, bytes32[] calldata proof)
-        internal
-        pure
-    {
+    function verifyRange(
+        bytes32 root,
+        bytes32[] memory level,
+        uint256 treeIndex,
+        bytes32[] calldata proof
+    ) internal pure {
         uint256 count = level.length;
         require(
             treeIndex < 1 << 64 && count != 0 && count <= treeIndex + 1,

@@ -46,12 +46,7 @@ library Money {
     uint256 private constant FIELD = (1 << 44) - 1;
 
     /// @notice A tally, or a movement of one.
-    function tally(
-        uint256 earned,
-        uint256 unmeasured,
-        uint256 released,
-        uint256 held
-    ) internal pure returns (uint256) {
+    function tally(uint256 earned, uint256 unmeasured, uint256 released, uint256 held) internal pure returns (uint256) {
         unchecked {
             return earned + (unmeasured << 44) + (released << 88) + (held << 132);
         }
@@ -65,12 +60,7 @@ library Money {
     }
 
     /// @notice A tally with a claim added: `secs` of one payee that came to `amount`.
-    function claim(
-        Tally t,
-        Rates memory rates,
-        uint256 secs,
-        uint256 amount
-    ) internal pure returns (Tally) {
+    function claim(Tally t, Rates memory rates, uint256 secs, uint256 amount) internal pure returns (Tally) {
         unchecked {
             uint256 before = (Tally.unwrap(t) >> 176) & FIELD;
             // The sum of floors never exceeds the floor of the sum: `rounding` stays positive, whatever its step is.
@@ -116,10 +106,8 @@ library Money {
     /// released.
     function burnDue(TallyView memory t, Rates memory rates) internal pure returns (uint256) {
         return
-            (gross(rates, t.earned) * rates.protocolPpm) /
-            PPM +
-            (gross(rates, t.released) * (PPM - rates.cspPpm)) /
-            PPM;
+            (gross(rates, t.earned) * rates.protocolPpm) / PPM +
+            (gross(rates, t.released) * (PPM - rates.cspPpm)) / PPM;
     }
 
     /// @notice What the CSP gets of a job's settled seconds: the unmeasured, and its share of the released.

@@ -166,16 +166,24 @@ class Naive:
         for (one, _), seconds in self.seconds.items():
             for index, value in enumerate(seconds):
                 sums[one][index] += value
+        protocol, csp = self.terms.protocol_share_ppm, self.terms.csp_share_ppm
         by_node = {node: [0, 0, 0, 0] for node in self.states}
         for one, (earned, withheld, unmeasured) in sums.items():
-            protocol = self.cost(earned) * self.terms.protocol_share_ppm // PPM
-            lost = self.cost(withheld) * (PPM - self.terms.csp_share_ppm) // PPM
-            paid = self.cost(earned) - protocol
-            refunded = self.cost(earned + withheld) + self.cost(unmeasured) - paid - protocol - lost
-            for index, value in enumerate((paid, self.cost(withheld), refunded, protocol + lost)):
+            parts = (
+                self.cost(earned) * (PPM - protocol) // PPM,
+                self.cost(withheld),
+                self.cost(unmeasured) + self.cost(withheld) * csp // PPM,
+                self.cost(earned) * protocol // PPM + self.cost(withheld) * (PPM - csp) // PPM,
+            )
+            for index, value in enumerate(parts):
                 by_node[one.node][index] += value
-        rest = self.deposit - sum(paid + refunded + burned for paid, _, refunded, burned in by_node.values())
-        return [[node, *map(str, by_node[node])] for node in sorted(by_node)] + [["", "0", "0", str(rest), "0"]]
+        # Burned is what the whole job's seconds come to, and the CSP has the rest.
+        earned, withheld, _ = (sum(one[index] for one in sums.values()) for index in range(3))
+        burned = self.cost(earned) * protocol // PPM + self.cost(withheld) * (PPM - csp) // PPM
+        refunded = self.deposit - sum(parts[0] for parts in by_node.values()) - burned
+        rest = (refunded - sum(p[2] for p in by_node.values()), burned - sum(p[3] for p in by_node.values()))
+        assert min(rest) >= 0
+        return [[node, *map(str, by_node[node])] for node in sorted(by_node)] + [["", "0", "0", *map(str, rest)]]
 
     def cost(self, seconds: int) -> int:
         return self.terms.price * seconds // self.terms.length

@@ -13,15 +13,15 @@ def test_gross__part_of_an_epoch__is_rounded_down() -> None:
 
 
 def test_protocol__share__comes_off_what_the_payee_gets() -> None:
-    assert (HOURLY.protocol(3_600), HOURLY.net(3_600)) == (50, 950)
+    assert (HOURLY.burned(3_600, 0), HOURLY.net(3_600)) == (50, 950)
 
 
-def test_burned__without_csp_share__is_all() -> None:
-    assert Rates(1_000, 3_600, 0, 0).burned(3_600) == 1_000
+def test_burned__without_csp_share__is_all_of_the_released() -> None:
+    assert Rates(1_000, 3_600, 0, 0).burned(3_600, 3_600) == 1_000
 
 
 def test_burned__all_to_the_csp__is_nothing() -> None:
-    assert Rates(1_000, 3_600, 0, 1_000_000).burned(3_600) == 0
+    assert Rates(1_000, 3_600, 0, 1_000_000).burned(3_600, 3_600) == 0
 
 
 def test_deposit__odd_seconds__is_rounded_up() -> None:
@@ -32,7 +32,7 @@ def test_deposit__odd_seconds__is_rounded_up() -> None:
 
 def test_statement__mixed_seconds__adds_up_to_the_gross() -> None:
     assert statement(HOURLY, earned=3_600, withheld=1_800, unmeasured=360) == Statement(
-        paid=950, withheld=500, refunded=1_600 - 950 - 150, burned=50 + 100
+        paid=950, withheld=500, refunded=100 + 400, burned=50 + 100
     )
 
 
