@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import ctypes
 import platform
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from oracle.ground.errors import EpochalError
 
 HARDFORK = "prague"
 CHAIN_ID = 31337
+_PR_SET_PDEATHSIG = 1
 
 
 class AnvilUnavailable(EpochalError):
@@ -34,6 +38,13 @@ def binary() -> str:
     return found
 
 
+def die_with_parent() -> None:
+    """For a child before it starts: have it killed when the thread that started it is gone, whatever ended that. Linux
+    only; elsewhere a killed parent leaves its children."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Anvil:
     """A private anvil on a free port of the loopback address. `extra` are further arguments of anvil's."""
 
@@ -50,6 +61,7 @@ class Anvil:
             text=True,
             # A Ctrl-C at the terminal is for us to handle: anvil must outlive the last calls.
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
         atexit.register(self.close)
         self.url = "http://" + self._listening()

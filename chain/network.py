@@ -61,7 +61,7 @@ class Timing:
             review_delay=review,
             replacement_span=replacement,
             stall_span=2 * length + review + part,
-            attestable_span=2 * replacement,
+            attestable_span=2 * length + replacement + review,
             grace=length // 2,
         )
 
@@ -237,6 +237,7 @@ def verify(network: Network, settings: NetworkSettings, signers: Sequence[str]) 
         ("escrow's burner", escrow.burner().call(), at.burner),
         ("attestations' authority", network.attestations.functions.authority().call(), at.authority),
         ("licences' authority", network.licences.functions.authority().call(), at.authority),
+        ("licences' escrow", network.licences.functions.escrow().call(), at.escrow),
         ("token allowed", escrow.tokenAllowed(at.token).call(), True),
         ("first committee", network.attestations.functions.committee(1).call()[0], list(signers)),
         ("timing", network.timing, settings.timing),

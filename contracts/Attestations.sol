@@ -147,8 +147,10 @@ contract Attestations is IAttestations, Committee, EIP712 {
 
     /// @inheritdoc IAttestations
     function lastProgress() external view returns (uint40) {
-        (, uint40 finalAt) = _reports.asOf(block.timestamp).last();
-        return finalAt == 0 ? GENESIS : finalAt;
+        (uint32 epoch, uint40 finalAt) = _reports.asOf(block.timestamp).last();
+        if (finalAt == 0) return GENESIS;
+        uint256 counts = GENESIS + (uint256(epoch) + 2) * EPOCH_LENGTH;
+        return counts < finalAt ? counts.toUint40() : finalAt;
     }
 
     /// @inheritdoc IAttestations

@@ -214,6 +214,7 @@ contract JobEscrow is Placements {
         uint256 released = h.total();
         h.release(epoch, appealEpochs);
         released -= h.total();
+        if (released != 0) emit HeldReleased(assignment, uint40(released));
         if (newAccounted > newEarned) {
             h.hold(epoch.bucket(appealEpochs), newAccounted - newEarned);
             emit SecondsWithheld(assignment, uint64(epoch), uint40(newAccounted - newEarned));

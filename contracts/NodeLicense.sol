@@ -13,7 +13,8 @@ contract NodeLicense is INodeLicense, ERC721, AccessManaged, EIP712 {
         "NodeConsent(uint256 licence,address holder,address node,uint256 nonce,uint64 deadline)"
     );
 
-    address private immutable ESCROW;
+    /// @inheritdoc INodeLicense
+    address public immutable escrow;
 
     /// @dev One slot: what `openAssignment` reads and writes.
     struct Link {
@@ -27,16 +28,16 @@ contract NodeLicense is INodeLicense, ERC721, AccessManaged, EIP712 {
     mapping(address node => uint256) private _nonces;
 
     /// @param authority the AccessManager that says who may mint
-    /// @param escrow the JobEscrow, whose address the deployer knows beforehand
+    /// @param escrow_ the JobEscrow, whose address the deployer knows beforehand
     constructor(
         address authority,
-        address escrow
+        address escrow_
     ) ERC721("Epochal Node Licence", "ENL") AccessManaged(authority) EIP712("Epochal NodeLicense", "1") {
-        ESCROW = escrow;
+        escrow = escrow_;
     }
 
     modifier onlyEscrow() {
-        require(msg.sender == ESCROW, NodeLicense_NotEscrow(msg.sender));
+        require(msg.sender == escrow, NodeLicense_NotEscrow(msg.sender));
         _;
     }
 

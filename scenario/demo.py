@@ -132,7 +132,7 @@ class _Demo:
             review_delay=6,
             replacement_span=5,
             stall_span=self.length + 20,
-            attestable_span=6,
+            attestable_span=20,
             grace=3,
         )
         settings = NetworkSettings(timing, tuple(one.address for one in signers), APPEAL_EPOCHS, 2, PROTOCOL_SHARE_PPM)
@@ -268,6 +268,9 @@ class _Demo:
                 report = self.reports[-1].draft
                 transactions = self.keeper.settle(final, report.tree)
                 self.settled = final
+                for member in self.members:
+                    member.forget(final)
+                    member.prune(final)
                 self._print(f"epoch {final}: final and settled ({transactions} transaction{'s' * (transactions != 1)})")
             return
         if epoch > last:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from chain.anvil import die_with_parent
 from chain.compiler import ROOT
 
 _KEY_VARIABLE = "EPOCHAL_NODE_KEY"
@@ -34,6 +35,7 @@ class NodeProcess:
                 stderr=subprocess.STDOUT,
                 # A Ctrl-C at the terminal is for the demonstration to handle.
                 start_new_session=True,
+                preexec_fn=die_with_parent,
             )
 
     @property

@@ -348,6 +348,9 @@ class _Replay:
             dump = None if self.options.rpc else self.chain.rpc("anvil_dumpState")
             self.workspace.save(state, dump)
             self._last_dump = time.monotonic()
+            for member in self.members:
+                # Whoever goes on from here needs the ledger of the last final report, and none before it.
+                member.prune(max(0, self.next_epoch - 1))
 
     # The end.
 

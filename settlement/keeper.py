@@ -25,6 +25,7 @@ class Booked:
     accounted: int
     claimed: int
     held: int
+    jobClosed: bool  # noqa: N815  the contracts' name
 
 
 class Keeper:
@@ -50,9 +51,15 @@ class Keeper:
         ids = [leaf.id for leaf in tree.leaves if leaf.kind]
         books = self.booked(ids)
 
+        clock = self.network.clock(1)
+        windows: dict[int, int] = {}
+
         def moves(leaf: Leaf) -> bool:
-            known = books[leaf.id]
-            return known.through < known.stop or leaf.earned > known.earned
+            known, job = books[leaf.id], leaf.id >> 64
+            if job not in windows:
+                windows[job] = self.network.job(job)["windowEpochs"]
+            due = not known.jobClosed and known.through < clock.settled_until(windows[job], known.stop, epoch)
+            return due or (leaf.earned > known.earned and known.held > 0)
 
         calls = [
             Call.of(

@@ -79,7 +79,17 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     ) {
         Timing memory t = attestations_.timing();
         require(burner_ != address(0), JobEscrow_SettingViolated("burner is not zero"));
-        require(settleWindow_ < t.epochLength, JobEscrow_SettingViolated("settleWindow < epochLength"));
+        require(
+            settleWindow_ != 0 && settleWindow_ < t.epochLength,
+            JobEscrow_SettingViolated("0 < settleWindow < epochLength")
+        );
+        require(
+            t.attestableSpan >
+                uint256(t.replacementSpan) + t.settleDelay + t.agreementSpan + t.reviewDelay + settleWindow_,
+            JobEscrow_SettingViolated(
+                "attestableSpan > replacementSpan + settleDelay + agreementSpan + reviewDelay + settleWindow"
+            )
+        );
         require(protocolSharePpm_ <= Money.PPM, JobEscrow_SettingViolated("protocolSharePpm <= 1000000"));
         attestations = attestations_;
         burner = burner_;
@@ -146,14 +156,13 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IJobEscrow
-    function closeJob(uint64 job) external nonReentrant {
-        Job storage j = _known(job);
+    function closeJob(uint64 job) external {
+        _known(job);
         Status memory status = _status[job];
         require(!status.closed, JobEscrow_JobClosed(job));
         require(block.timestamp >= status.stop && _closable(status.stop), JobEscrow_NotClosable(job));
         _status[job].closed = true;
         emit JobClosed(job);
-        _refund(job, j);
     }
 
     /// @inheritdoc IJobEscrow
@@ -231,7 +240,7 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
 
     /// @dev Whether the network has been without a final report for the stall span and the attestable span after it.
     function _abandoned() internal view returns (bool) {
-        return block.timestamp >= uint256(attestations.lastProgress()) + STALL_SPAN + ATTESTABLE_SPAN;
+        return _nothingComing() && block.timestamp >= _stalledAt() + ATTESTABLE_SPAN;
     }
 
     /// @dev Whether a report of `epoch` or a later one has been final for a settle window.
@@ -267,8 +276,18 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     function _closable(uint40 stop) private view returns (bool) {
         uint256 covering = stop <= GENESIS ? 0 : (uint256(stop) - GENESIS - 1) / EPOCH_LENGTH;
         if (_settledLongEnough(covering)) return true;
-        uint256 stalledAt = uint256(attestations.lastProgress()) + STALL_SPAN;
-        return block.timestamp >= Math.max(stalledAt, stop) + ATTESTABLE_SPAN;
+        return _nothingComing() && block.timestamp >= Math.max(_stalledAt(), stop) + ATTESTABLE_SPAN;
+    }
+
+    /// @dev When the network counts as stalled, if it makes no progress until then; UNIX seconds.
+    function _stalledAt() private view returns (uint256) {
+        return uint256(attestations.lastProgress()) + STALL_SPAN;
+    }
+
+    /// @dev Whether no report is about to become final.
+    function _nothingComing() private view returns (bool) {
+        (, , uint40 finalAt) = attestations.pendingReport();
+        return finalAt == 0;
     }
 
     function _cost(uint256 price, uint256 slots, uint256 secs) private view returns (uint256) {

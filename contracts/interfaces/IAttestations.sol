@@ -82,7 +82,8 @@ interface IAttestations is ICommittee {
     /// @dev Only the last two final reports are kept, so the answer may be later than the truth, never earlier.
     function finalSince(uint64 epoch) external view returns (uint40);
 
-    /// @notice When the network last made progress: the last report's finality, or the genesis before any (UNIX seconds).
+    /// @notice When the network last made progress (UNIX seconds): the last report's finality, or one epoch after its own
+    /// epoch's end if that is earlier, so that old epochs reported late don't hold up those who leave; the genesis before any.
     function lastProgress() external view returns (uint40);
 
     /// @notice The network's spans.

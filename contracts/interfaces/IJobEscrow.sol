@@ -168,7 +168,7 @@ interface IJobEscrow {
     /// reaches its `endsAt` needs none.
     function stopJob(uint64 job) external;
 
-    /// @notice Second step: the unproved rest goes to the CSP. One settle window after the first final report that reaches
+    /// @notice Second step: the unproved rest becomes the CSP's, for {withdrawRefund} to pay. One settle window after the first final report that reaches
     /// the stop; or, when the network has stalled, after the further span in which time stays attestable. Anyone may call.
     function closeJob(uint64 job) external;
 

@@ -64,6 +64,9 @@ interface INodeLicense is IERC721 {
     /// @notice The nonce of the node's next consent; each consent is used once.
     function consentNonce(address node) external view returns (uint256);
 
+    /// @notice The escrow that opens and closes assignments.
+    function escrow() external view returns (address);
+
     /// @notice How many licences were minted.
     function totalMinted() external view returns (uint256);
 }

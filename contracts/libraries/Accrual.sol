@@ -115,14 +115,23 @@ library Accrual {
             if (until > from) room = until - from;
             else until = from;
             from = (word >> 120) & FIELD;
-            if (accounted > from) newAccounted = accounted - from;
-            if (newAccounted > room) newAccounted = room;
+            accounted = accounted > from ? accounted - from : 0;
+            newAccounted = accounted < room ? accounted : room;
             // All three stay below `until`, which fits 40 bits: none exceeds the time the assignment was open.
             until = (until << 80) | ((from + newAccounted) << 120);
             from = (word >> 160) & FIELD;
-            if (earned > from) newEarned = earned - from;
-            if (newEarned > newAccounted + heldSeconds) newEarned = newAccounted + heldSeconds;
-            until |= (from + newEarned) << 160;
+            if (earned > from) {
+                newEarned = earned - from;
+                // What the leaf earned of the time that it accounts is cut to that time; only what goes beyond, which is
+                // an appeal, comes out of the held.
+                uint256 raised = newEarned > accounted ? newEarned - accounted : 0;
+                newEarned -= raised;
+                if (newEarned > newAccounted) newEarned = newAccounted;
+                newEarned += raised < heldSeconds ? raised : heldSeconds;
+                until |= (from + newEarned) << 160;
+            } else {
+                until |= from << 160;
+            }
             a = Account.wrap((word & ~(BOOKED << 80)) | until);
         }
         return (a, newEarned, newAccounted, room);

@@ -33,17 +33,23 @@ library TimingRules {
 
     /// @notice Reverts unless all inequalities hold. No span has an absolute minimum, so epochs of a few seconds work.
     function check(Timing memory t) internal pure {
-        require(t.genesis != 0 && t.epochLength != 0, Timing_Violated("genesis and epochLength are not zero"));
+        require(
+            t.genesis != 0 && t.epochLength != 0 && t.activationDelay != 0,
+            Timing_Violated("genesis, epochLength and activationDelay are not zero")
+        );
         require(
             uint256(t.settleDelay) + t.agreementSpan + t.activationDelay < t.epochLength,
             Timing_Violated("settleDelay + agreementSpan + activationDelay < epochLength")
         );
         require(t.reviewDelay > t.replacementSpan, Timing_Violated("reviewDelay > replacementSpan"));
         require(
-            t.stallSpan > uint256(t.epochLength) + t.settleDelay + t.activationDelay + t.reviewDelay,
-            Timing_Violated("stallSpan > epochLength + settleDelay + activationDelay + reviewDelay")
+            t.stallSpan > uint256(t.epochLength) + t.settleDelay + t.agreementSpan + t.activationDelay + t.reviewDelay,
+            Timing_Violated("stallSpan > epochLength + settleDelay + agreementSpan + activationDelay + reviewDelay")
         );
-        require(t.attestableSpan > t.replacementSpan, Timing_Violated("attestableSpan > replacementSpan"));
+        require(
+            t.attestableSpan > uint256(t.replacementSpan) + t.settleDelay + t.agreementSpan + t.reviewDelay,
+            Timing_Violated("attestableSpan > replacementSpan + settleDelay + agreementSpan + reviewDelay")
+        );
         require(t.grace < t.epochLength, Timing_Violated("grace < epochLength"));
     }
 }

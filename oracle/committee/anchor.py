@@ -25,10 +25,11 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """The last final report; epoch −1 and a zero root before the first."""
+    """The last final report, and the evidence it was submitted with; epoch −1 and zeros before the first."""
 
     epoch: int
     root: bytes
+    evidence: bytes
 
 
 class AnchorReader:
@@ -41,6 +42,8 @@ class AnchorReader:
         self._assignments: list[int] = []
         self._settled: set[int] = set()
         self._scanned = -1
+        self._evidence: dict[tuple[int, bytes], bytes] = {}
+        self._scanned_reports = -1
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
         self._last_committee: tuple[str, Committee] | None = None
@@ -59,7 +62,10 @@ class AnchorReader:
     def last_final(self, at: Block) -> FinalReport:
         """The last report that is final at a block."""
         epoch, root, final_at = self.network.chain.call(self.network.attestations.functions.lastFinal(), at)
-        return FinalReport(epoch, root) if final_at else FinalReport(-1, bytes(32))
+        if not final_at:
+            return FinalReport(-1, bytes(32), bytes(32))
+        self._scan_reports(at.number)
+        return FinalReport(epoch, root, self._evidence[epoch, root])
 
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """Every assignment whose leaf may still be in the tree, in the anchor's state.
@@ -99,6 +105,16 @@ class AnchorReader:
             ),
             view["node"].lower(),
         )
+
+    def _scan_reports(self, to_block: int) -> None:
+        """Take up the reports submitted since the last scan; of two with one epoch and root, the later one counts."""
+        if to_block <= self._scanned_reports:
+            return
+        submitted = self.network.attestations.events.ReportSubmitted()
+        for log in submitted.get_logs(from_block=self._scanned_reports + 1, to_block=to_block):
+            arguments = log["args"]
+            self._evidence[arguments["epoch"], arguments["root"]] = arguments["evidence"]
+        self._scanned_reports = to_block
 
     def _scan(self, to_block: int) -> None:
         """Take up jobs and assignments of the blocks since the last scan."""

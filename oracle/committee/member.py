@@ -110,15 +110,19 @@ class Member:
         )
 
     def sign(self, proposal: Proposal) -> tuple[Draft, bytes]:
-        """The draft of a proposal and this oracle's signature of its report. Remembers the ledger behind the root."""
+        """The draft of a proposal and this oracle's signature of its report. Remembers the ledger behind it."""
         made = self.draft(proposal)
-        self.store.put_state(_ledger_key(made.report.root), made.ledger.encode())
+        self.store.put_state(_ledger_key(proposal.epoch, made.report.evidence), made.ledger.encode())
         return made, self.signer.sign(made.report.digest(self._domain))
 
     def forget(self, epoch: int) -> None:
         """Drop observations of peers up to an epoch whose report is final."""
         for known in [one for one in self._received if one <= epoch]:
             del self._received[known]
+
+    def prune(self, epoch: int) -> None:
+        """Drop the ledgers behind reports of epochs before `epoch`, whose own report is final."""
+        self.store.drop_state(_ledger_key(0, b""), _ledger_key(epoch, b""))
 
     def _parent(self) -> FinalReport:
         return self.reader.last_final(self.reader.network.chain.finalized())
@@ -129,7 +133,7 @@ class Member:
     def _ledger(self, parent: FinalReport) -> Ledger:
         if parent.epoch < 0:
             return Ledger()
-        raw = self.store.get_state(_ledger_key(parent.root))
+        raw = self.store.get_state(_ledger_key(parent.epoch, parent.evidence))
         if raw is None:
             raise NotAgreed(
                 f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.path}; "
@@ -151,5 +155,6 @@ class Member:
         return View(epoch, committee.version, ticks)
 
 
-def _ledger_key(root: bytes) -> str:
-    return f"ledger:{root.hex()}"
+def _ledger_key(epoch: int, evidence: bytes) -> str:
+    # By the evidence, not by the root: two proposals can come to the same leaves and differ in windows still open.
+    return f"ledger:{epoch:020}:{evidence.hex()}"

@@ -305,6 +305,11 @@ class BitmapStore:
             row = self._database.execute("SELECT value FROM state WHERE key = ?", (key,)).fetchone()
         return bytes(row[0]) if row else None
 
+    def drop_state(self, first: str, before: str) -> None:
+        """Forget what is kept under the keys from `first` up to, not including, `before`, in order of code points."""
+        with self._transaction() as database:
+            database.execute("DELETE FROM state WHERE key >= ? AND key < ?", (first, before))
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._disk, self._failing("written"):

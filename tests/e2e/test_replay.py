@@ -145,17 +145,20 @@ class Bench:
     def started(self, line: list[str]) -> Iterator[subprocess.Popen[bytes]]:
         """A replay under way; it and its anvil are gone afterwards."""
         process = subprocess.Popen(line, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        children: set[int] = set()
         try:
             yield process
-            children = children_of(process.pid)
         finally:
-            children |= children_of(process.pid)
-            process.kill()
-            process.wait()
-            for child in children:
-                with suppress(ProcessLookupError):
-                    os.kill(child, signal.SIGKILL)
+            kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL, to a replay and to the anvil that outlives it."""
+    children = children_of(process.pid)
+    process.kill()
+    process.wait()
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
 
 
 def children_of(pid: int) -> set[int]:
@@ -352,8 +355,8 @@ def test_replay__killed_interrupted_and_killed_again__comes_to_the_same(bench: B
     line, out = bench.line("stopped", LONG), bench.folder / "stopped"
     with bench.started(line) as process:
         wait_for(out / "reports" / "1.json", process)
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
+        kill(process)
+        assert process.returncode == -signal.SIGKILL
     assert not (out / "summary.json").exists()
     assert (out / ".replay" / "checkpoint.json").exists()
 
@@ -372,8 +375,7 @@ def test_replay__killed_interrupted_and_killed_again__comes_to_the_same(bench: B
     write_policy(bench.folder / "stopped.json", LONG)
     with bench.started(line) as process:
         wait_for(out / "reports" / f"{stands['next_epoch'] + 2}.json", process)
-        process.kill()
-        process.wait()
+        kill(process)
 
     last = bench.run("stopped", LONG)
     assert f"going on with epoch {stands['next_epoch']}" in last.done.stderr
