@@ -60,7 +60,7 @@ test: lint test-forge test-ape test-python ## lint and run every suite
 
 .PHONY: test-python
 test-python: setup ## the pytest suites (options: ARGS="...")
-	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape $(ARGS)
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-ape
 test-ape: setup ## the ape suite

@@ -240,7 +240,7 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
 
     /// @dev Whether the network has been without a final report for the stall span and the attestable span after it.
     function _abandoned() internal view returns (bool) {
-        return _nothingComing() && block.timestamp >= _stalledAt() + ATTESTABLE_SPAN;
+        return _quiet() && block.timestamp >= _stalledAt() + ATTESTABLE_SPAN;
     }
 
     /// @dev Whether a report of `epoch` or a later one has been final for a settle window.
@@ -276,7 +276,7 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
     function _closable(uint40 stop) private view returns (bool) {
         uint256 covering = stop <= GENESIS ? 0 : (uint256(stop) - GENESIS - 1) / EPOCH_LENGTH;
         if (_settledLongEnough(covering)) return true;
-        return _nothingComing() && block.timestamp >= Math.max(_stalledAt(), stop) + ATTESTABLE_SPAN;
+        return _quiet() && block.timestamp >= Math.max(_stalledAt(), stop) + ATTESTABLE_SPAN;
     }
 
     /// @dev When the network counts as stalled, if it makes no progress until then; UNIX seconds.
@@ -284,10 +284,12 @@ abstract contract Jobs is IJobEscrow, ReentrancyGuardTransient {
         return uint256(attestations.lastProgress()) + STALL_SPAN;
     }
 
-    /// @dev Whether no report is about to become final.
-    function _nothingComing() private view returns (bool) {
+    /// @dev Whether no report is about to become final, and the last one has been final for a settle window.
+    function _quiet() private view returns (bool) {
         (, , uint40 finalAt) = attestations.pendingReport();
-        return finalAt == 0;
+        if (finalAt != 0) return false;
+        (, , finalAt) = attestations.lastFinal();
+        return block.timestamp >= uint256(finalAt) + settleWindow;
     }
 
     function _cost(uint256 price, uint256 slots, uint256 secs) private view returns (uint256) {

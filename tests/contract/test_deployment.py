@@ -10,15 +10,19 @@ import pytest
 from tests.contract.world import APPEAL_EPOCHS, EPOCH, PROTOCOL_PPM, SETTLE_WINDOW, TIMING, World, refused
 
 BROKEN_SPANS = {
-    "genesis and epochLength are not zero": replace(TIMING, genesis=0),
+    "genesis, epochLength and activationDelay are not zero": replace(TIMING, activation_delay=0),
     "settleDelay + agreementSpan + activationDelay < epochLength": replace(
         TIMING, activation_delay=EPOCH - TIMING.settle_delay - TIMING.agreement_span
     ),
     "reviewDelay > replacementSpan": replace(TIMING, review_delay=TIMING.replacement_span),
-    "stallSpan > epochLength + settleDelay + activationDelay + reviewDelay": replace(
-        TIMING, stall_span=EPOCH + TIMING.settle_delay + TIMING.activation_delay + TIMING.review_delay
+    "stallSpan > epochLength + settleDelay + agreementSpan + activationDelay + reviewDelay": replace(
+        TIMING,
+        stall_span=EPOCH + TIMING.settle_delay + TIMING.agreement_span + TIMING.activation_delay + TIMING.review_delay,
     ),
-    "attestableSpan > replacementSpan": replace(TIMING, attestable_span=TIMING.replacement_span),
+    "attestableSpan > replacementSpan + settleDelay + agreementSpan + reviewDelay": replace(
+        TIMING,
+        attestable_span=TIMING.replacement_span + TIMING.settle_delay + TIMING.agreement_span + TIMING.review_delay,
+    ),
     "grace < epochLength": replace(TIMING, grace=EPOCH),
 }
 
@@ -37,7 +41,12 @@ def test_attestations__epochs_of_five_seconds__is_deployed(world: World) -> None
 @pytest.mark.parametrize(
     ("rule", "changes"),
     [
-        ("settleWindow < epochLength", {"settle_window": EPOCH}),
+        ("0 < settleWindow < epochLength", {"settle_window": EPOCH}),
+        ("0 < settleWindow < epochLength", {"settle_window": 0}),
+        (
+            "attestableSpan > replacementSpan + settleDelay + agreementSpan + reviewDelay + settleWindow",
+            {"settle_window": EPOCH - 1},
+        ),
         ("protocolSharePpm <= 1000000", {"protocol_share_ppm": 1_000_001}),
     ],
 )

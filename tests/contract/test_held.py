@@ -157,7 +157,7 @@ def test_held__a_node_that_fails_in_every_epoch__is_released_all_the_same(world:
 
 
 @pytest.mark.xfail(
-    reason="a leaf tells sums alone, so an appeal nets out with what is newly withheld: review, finding 1"
+    reason="a leaf tells sums alone, so an appeal nets out with what its report newly withholds: docs/architecture.md"
 )
 def test_appeal__in_an_epoch_that_withholds_as_much__keeps_its_own_span(world: World) -> None:
     """Every leaf is within its bounds and every appeal within its span, so daily and yearly must come to the same.

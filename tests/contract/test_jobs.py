@@ -173,12 +173,11 @@ def serve(world: World, count: int = 2) -> tuple[int, list[int]]:
     return job, assignments
 
 
-@pytest.mark.parametrize("entry", ["claim", "closeJob", "withdrawRefund", "sendToBurn", "createJob", "settleAndClaim"])
+@pytest.mark.parametrize("entry", ["claim", "withdrawRefund", "sendToBurn", "createJob", "settleAndClaim"])
 def test_token__calls_back_into_the_escrow__is_refused(fickle: World, entry: str) -> None:
     job, (one, _) = serve(fickle)
     inner = {
         "claim": fickle.escrow.claim([one]),
-        "closeJob": fickle.escrow.closeJob(job),
         "withdrawRefund": fickle.escrow.withdrawRefund(job),
         "sendToBurn": fickle.escrow.sendToBurn(job),
         "createJob": fickle.escrow.createJob(fickle.terms(startsAt=end_of(1))),

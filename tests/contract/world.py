@@ -31,7 +31,7 @@ EPOCH = 1_000
 SETTLE_WINDOW = 300
 APPEAL_EPOCHS = 2
 PROTOCOL_PPM = 50_000
-TIMING = replace(Timing.for_epochs(GENESIS, EPOCH), attestable_span=2_500)
+TIMING = replace(Timing.for_epochs(GENESIS, EPOCH), attestable_span=3_500)
 PRICE = 1_000_003  # no round number: what rounding loses must show
 FOREVER = 2**64 - 1
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -290,6 +290,9 @@ class World:
 
     def close_job(self, job: int) -> TxReceipt:
         return self.do(self.keeper, self.escrow.closeJob(job))
+
+    def refund(self, job: int) -> TxReceipt:
+        return self.do(self.keeper, self.escrow.withdrawRefund(job))
 
     def job(self, job: int) -> Any:
         return named(self.escrow.jobOf(job))

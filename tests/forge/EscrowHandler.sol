@@ -84,7 +84,7 @@ contract EscrowHandler is Test {
             reviewDelay: 1_500,
             replacementSpan: 1_000,
             stallSpan: 4_000,
-            attestableSpan: 2_000,
+            attestableSpan: 3_000,
             grace: 300
         });
         attestations = new Attestations(address(authority), t, _newCommittee(0));
