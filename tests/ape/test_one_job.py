@@ -32,7 +32,7 @@ class Network:
         self.oracles = sorted((derive("ape", f"oracle {i}") for i in range(4)), key=lambda one: int(one.address, 16))
         self.node = derive("ape", "node")
         self.genesis = chain.pending_timestamp + 100
-        timing = (self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 2_500, 500)
+        timing = (self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 3_500, 500)
         self.authority = self.admin.deploy(project.Authority, self.admin)
         self.token = self.admin.deploy(project.LocalToken)
         self.burner = self.admin.deploy(project.Burner)
@@ -134,7 +134,7 @@ def test_job__served_reported_settled__pays_the_licences_holder(network, serving
     network.publish(0, Leaf(KIND_ASSIGNMENT, serving, open_seconds - 50, open_seconds))
     receipt = network.escrow.settleAndClaim(0, serving, open_seconds - 50, open_seconds, [], sender=network.keeper)
     gross = PRICE * (open_seconds - 50) // EPOCH
-    paid = gross - gross * PROTOCOL_PPM // 1_000_000
+    paid = gross * (1_000_000 - PROTOCOL_PPM) // 1_000_000
     (event,) = receipt.decode_logs(network.escrow.Paid)
     assert (event.payee, event.amount) == (network.holder.address, paid)
     assert network.token.balanceOf(network.holder) == paid
@@ -148,6 +148,7 @@ def test_job__left_in_two_steps__returns_the_unproved_rest(network, serving):
     network.publish(0, Leaf(KIND_ASSIGNMENT, serving, 0, 0))
     network.at(network.chain.blocks.head.timestamp + SETTLE_WINDOW)
     network.escrow.closeJob(1, sender=network.keeper)
+    network.escrow.withdrawRefund(1, sender=network.keeper)
     assert network.token.balanceOf(network.escrow) == 0
     assert network.token.balanceOf(network.csp) == network.escrow.depositFor(network.terms())
 
