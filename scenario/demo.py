@@ -15,7 +15,6 @@ from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from rich.console import Console
-from rich.table import Table
 
 from chain import compiler
 from chain.anvil import Anvil
@@ -32,11 +31,12 @@ from oracle.ground.policy import Policy
 from oracle.telemetry.http import TelemetryServer
 from oracle.telemetry.intake import Intake
 from oracle.telemetry.store import BitmapStore
-from scenario import audit, plots
+from scenario import audit
+from scenario.demo_result import UNIT, NodeResult, show
 from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
 from scenario.processes import NodeProcess
 from settlement.keeper import Keeper
-from settlement.money import Rates, statement
+from settlement.money import Rates
 
 NODES = 6
 ORACLES = 4
@@ -47,7 +47,6 @@ PROTOCOL_SHARE_PPM = 150_000
 TICK = 1
 POLICY = Policy(target_ppm=950_000, floor_ppm=500_000, csp_share_ppm=800_000)
 KILLED, PAUSED = "node-3", "node-5"
-UNIT = 10**6
 
 _ANVIL = ("--no-mining", "--order", "fifo", "--slots-in-an-epoch", "1", "--base-fee", "0", "--gas-price", "0")
 # From now to the first epoch: what setting up and starting the processes takes, and a margin.
@@ -343,49 +342,23 @@ class _Demo:
         self.opened = {one.subject.assignment_id: one.subject.opened_at for one in opened}
 
     def _show(self) -> None:
-        rates = Rates(PRICE, self.length, PROTOCOL_SHARE_PPM, POLICY.csp_share_ppm)
-        table = Table(title="\nWho earned what, in seconds and in tokens", title_justify="left", padding=(0, 0, 0, 1))
-        table.add_column("node", no_wrap=True)
-        for column in ("earned", "withheld", "unmeasured", "paid", "refunded", "burned"):
-            table.add_column(column, justify="right", no_wrap=True)
-        table.add_column("", no_wrap=True)
         fates = {KILLED: "killed", PAUSED: "paused"}
-        rows: list[list[object]] = []
+        results = []
         for node, key in zip(self.nodes, self.ids, strict=True):
             one = self.booked[key]
-            withheld = one.accounted - one.earned
             unmeasured = one.through - self.opened[key] - one.accounted
-            money = statement(rates, one.earned, withheld, unmeasured)
-            rows.append([node.name, money.paid, money.withheld, money.refunded, money.burned])
-            table.add_row(
-                node.name,
-                *(f"{seconds} s" for seconds in (one.earned, withheld, unmeasured)),
-                *_shown(money.paid, money.refunded, money.burned),
-                fates.get(node.name, "served"),
-            )
-        totals = self.totals
-        refunded = sum(int(str(row[3])) for row in rows)
-        empty = totals.refunded - refunded
-        rows.append(["", 0, 0, empty, totals.burned - sum(int(str(row[4])) for row in rows)])
-        table.add_row("(empty)", "", "", "", "", *_shown(empty), "", "slots")
-        table.add_section()
-        table.add_row("all", "", "", "", *_shown(totals.paid, totals.refunded, totals.burned), "")
-        self.console.print(table)
-        self.console.print(
-            f"deposit {_exact(totals.deposits)}\n"
-            f"      = {_exact(totals.paid)} paid + {_exact(totals.refunded)} refunded + {_exact(totals.burned)} burned "
-            f"+ {_exact(totals.held)} held + {_exact(totals.remaining)} remaining\n"
-            "Every token is accounted for: the contracts' balances, read one by one, add up to the deposit.",
-            highlight=False,
-        )
-        plots.uptime_by_tick(
-            self.out / "uptime.png",
-            {node.name: self._strip(node) for node in self.nodes},
+            withheld = one.accounted - one.earned
+            fate = fates.get(node.name, "served")
+            results.append(NodeResult(node.name, one.earned, withheld, unmeasured, fate, self._strip(node)))
+        show(
+            self.console,
+            self.out,
+            results,
+            Rates(PRICE, self.length, PROTOCOL_SHARE_PPM, POLICY.csp_share_ppm),
+            self.totals,
             self.clock.ticks_per_epoch,
             [f"{KILLED} was killed in epoch 1, {PAUSED} paused for half of epoch 2"],
         )
-        plots.money(self.out / "money.png", rows, totals)
-        self.console.print(f"Pictures: {self.out / 'uptime.png'} and {self.out / 'money.png'}", highlight=False)
 
     def _strip(self, node: Serving) -> list[int]:
         """2 up, 1 down, 0 not observed, for each tick of the job, as most oracles saw it."""
@@ -401,13 +374,3 @@ class _Demo:
     def _print(self, text: str) -> None:
         second = time.time() - self.genesis
         self.console.print(f"[dim]{second:+6.1f} s[/]  {text}", highlight=False)
-
-
-def _shown(*amounts: int) -> list[str]:
-    """Amounts in whole tokens and hundredths, rounded down."""
-    return [f"{amount // UNIT:,}.{amount % UNIT * 100 // UNIT:02d}" for amount in amounts]
-
-
-def _exact(amount: int) -> str:
-    """An amount with all its decimals."""
-    return f"{amount // UNIT:,}.{amount % UNIT:06d}"
