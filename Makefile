@@ -97,11 +97,11 @@ compile: setup ## compile the contracts with ape
 	$(BIN)/ape compile
 
 .PHONY: gas
-gas: setup ## print the gas table
+gas: setup ## measure gas, print the table, write docs/gas.md
 	@$(PYTHON) -m benchmarks.gas $(ARGS)
 
 .PHONY: bench
-bench: setup ## print the times of closing an epoch
+bench: setup ## time the closing of an epoch, write docs/performance.md
 	@$(PYTHON) -m benchmarks.closing $(ARGS)
 
 ##@ Dependencies

@@ -64,10 +64,10 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results; made if missing.")
 @click.option(
     "--genesis",
-    type=click.IntRange(0, 2**39),
+    type=click.IntRange(3_600, 2**39),
     help="Start of epoch 0, UNIX seconds.  [default: the trace's first second]",
 )
-@click.option("--epoch-length", type=click.IntRange(1, 2**31), default=86_400, show_default=True, help="Seconds.")
+@click.option("--epoch-length", type=click.IntRange(4, 2**31), default=86_400, show_default=True, help="Seconds.")
 @click.option(
     "--tick", type=click.IntRange(1, 2**31), default=10, show_default=True, help="Seconds; divides the epoch's length."
 )
@@ -77,6 +77,7 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
 @click.option("--oracles", type=click.IntRange(4, 100), default=4, show_default=True, help="Size of the committee.")
 @click.option(
     "--policy",
+    metavar="FILE",
     callback=_policy,
     type=click.Path(path_type=Path),
     help="JSON file with target_ppm, floor_ppm, window_epochs, csp_share_ppm, min_observed_seconds, evidence; what is "
@@ -106,7 +107,9 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
     show_default=True,
     help="The protocol's share of earned money, burned; millionths.",
 )
-@click.option("--rpc", help="An anvil to use, its clock still before the genesis.  [default: one of its own]")
+@click.option(
+    "--rpc", metavar="URL", help="An anvil to use, its clock still before the genesis.  [default: one of its own]"
+)
 def replay(epochs: tuple[int | None, int | None], **given: Any) -> None:
     """Replay TRACE: any availability data in the neutral format, through the same oracles, agreement and contracts as a
     live network, on a local chain whose clock is moved forward.
@@ -165,19 +168,20 @@ class _Bar:
 
 
 def _show(console: Console, summary: dict[str, Any], out: Path) -> None:
-    table = Table(title=f"{summary['nodes']} nodes, {summary['epochs']} epochs", title_justify="left")
+    size = ", ".join(f"{summary[what]} {what[: -1 if summary[what] == 1 else None]}" for what in ("nodes", "epochs"))
+    table = Table(title=size, title_justify="left")
     table.add_column("where the money is")
     table.add_column("smallest units", justify="right")
     table.add_column("share", justify="right")
     deposits = summary["deposits"]
     for name in ("paid", "held", "refunded", "burned", "remaining"):
-        share = summary[name] * 10_000 // deposits if deposits else 0
+        share = (summary[name] * 20_000 + deposits) // (2 * deposits)  # hundredths of a percent, to the nearest
         table.add_row(name, f"{summary[name]:,}", f"{share // 100}.{share % 100:02d} %")
     table.add_section()
     table.add_row("deposits", f"{deposits:,}", "100.00 %")
     console.print(table)
     console.print(
-        f"Every unit is accounted for. Results: {out}/ (docs/replay.md tells what each file holds)",
+        f"Every unit is accounted for. docs/replay.md tells what each file holds.\nResults: {out}/",
         highlight=False,
         markup=False,
     )

@@ -108,6 +108,8 @@ class Workspace:
     def _same(self, held: dict[str, Any], wanted: dict[str, Any]) -> None:
         for key, value in wanted.items():
             if held.get(key) != value:
+                if isinstance(value, dict) and isinstance(held.get(key), dict):
+                    self._same(held[key], value)
                 raise CannotResume(
                     f"{self.out}: holds a replay with {key} {held.get(key)}, not {value}; use the same options to "
                     "go on, or give another --out"

@@ -34,6 +34,7 @@ from oracle.telemetry.store import BitmapStore
 from scenario import audit
 from scenario.demo_result import UNIT, NodeResult, show
 from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.options import BadOption
 from scenario.processes import NodeProcess
 from settlement.keeper import Keeper
 from settlement.money import Rates
@@ -65,6 +66,8 @@ class DemoOptions:
 
 def demo(options: DemoOptions, console: Console) -> None:
     """Run the demonstration to its end, or until it is interrupted; nothing it started outlives it."""
+    if options.out.exists() and not options.out.is_dir():
+        raise BadOption(f"--out {options.out}: is a file; give a folder")
     console.print("[bold]Epochal[/]: nodes are paid for the time they really served.\n")
     with console.status("compiling the contracts (a few seconds the first time)"):
         compiler.load()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -155,7 +155,7 @@ def fingerprint(options: ReplayOptions, plan: Schedule) -> dict[str, Any]:
         "tick": options.tick,
         "epochs": [plan.first, plan.after],
         "oracles": options.oracles,
-        "policy": list(options.policy.abi_values()),
+        "policy": asdict(options.policy),
         "price": options.price,
         "settle_every": options.settle_every,
         "appeal_epochs": options.appeal_epochs,

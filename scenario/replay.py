@@ -326,7 +326,8 @@ class _Replay:
             "chainId": domain.chain_id,
             "verifyingContract": domain.contract,
         }
-        write_whole(self.options.out / "reports" / f"{epoch}.json", results.report_json(signed, shown))
+        committee = sorted((member.signer.address for member in self.members), key=lambda address: int(address, 16))
+        write_whole(self.options.out / "reports" / f"{epoch}.json", results.report_json(signed, shown, committee))
         write_whole(self.workspace.rows / f"{epoch}.json", json.dumps(rows))
         self.leaves.update(leaves_by_id(signed.draft.tree.leaves))
 

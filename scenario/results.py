@@ -75,7 +75,7 @@ def epoch_rows(
     }
 
 
-def report_json(signed: SignedReport, domain: Mapping[str, Any]) -> str:
+def report_json(signed: SignedReport, domain: Mapping[str, Any], committee: Sequence[str]) -> str:
     """A report, its signatures and its tree, as reports/EPOCH.json holds them."""
     report = signed.draft.report
     signatures = signed.signatures
@@ -91,6 +91,7 @@ def report_json(signed: SignedReport, domain: Mapping[str, Any]) -> str:
                     "anchor": "0x" + report.anchor.hex(),
                     "evidence": "0x" + report.evidence.hex(),
                 },
+                "committee": list(committee),
                 "signers": signed.signers,
                 "signatures": ["0x" + signatures[i : i + 64].hex() for i in range(0, len(signatures), 64)],
                 "tree": signed.draft.tree.dump(),
