@@ -64,10 +64,12 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for the results; made if missing.")
 @click.option(
     "--genesis",
-    type=click.IntRange(3_600, 2**39),
+    type=click.IntRange(0, 2**39),
     help="Start of epoch 0, UNIX seconds.  [default: the trace's first second]",
 )
-@click.option("--epoch-length", type=click.IntRange(4, 2**31), default=86_400, show_default=True, help="Seconds.")
+@click.option(
+    "--epoch-length", type=click.IntRange(1, 2**31), default=86_400, show_default=True, help="Seconds, at least 4."
+)
 @click.option(
     "--tick", type=click.IntRange(1, 2**31), default=10, show_default=True, help="Seconds; divides the epoch's length."
 )
