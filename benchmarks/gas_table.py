@@ -144,10 +144,9 @@ def markdown(figures: Figures) -> str:
         '"First" finds its storage slots never written, "steady" all of them written before. The contracts are\n'
         "compiled as they are deployed. Single figures differ by a few dozen gas: a zero byte of calldata is\n"
         "cheaper than another. Each baseline is a contract of benchmarks/solidity, in its cheapest form.\n\n"
-        "The gate is the most that a row may cost; the prototype is what a first sketch cost, without locks, pauses and\n"
-        "vetoes. One settlement covers any number of epochs: against a proof for each epoch it pays from the second on.\n\n"
-        + header
-        + body
+        "The gate is the most that a row may cost; the prototype is what a first sketch cost, without locks,\n"
+        "pauses and vetoes. One settlement covers any number of epochs: against a proof for each epoch it pays\n"
+        "from the second epoch on.\n\n" + header + body
     )
 
 

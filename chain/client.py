@@ -8,7 +8,8 @@ from typing import Any
 
 from web3 import HTTPProvider, Web3
 from web3.contract.contract import Contract, ContractFunction
-from web3.types import RPCEndpoint
+from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint, RPCResponse
 
 from oracle.ground.errors import EpochalError, UserError
 
@@ -34,6 +35,21 @@ class Block:
     timestamp: int
 
 
+class _Provider(HTTPProvider):
+    """web3's provider, with an endpoint that doesn't answer as an RpcError."""
+
+    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
+        """See HTTPProvider."""
+        try:
+            return super().make_request(method, params)
+        except OSError as error:
+            raise RpcError(f"{method}: no answer ({error})") from error
+
+
+# Blocks in one request for events: public nodes refuse many more.
+_LOG_PAGE = 5_000
+
+
 class Chain:
     """One RPC endpoint. Reads that must agree between oracles are made at a block hash."""
 
@@ -41,13 +57,13 @@ class Chain:
         self.url = url
         # web3 asks for the chain id before each call unless it may remember it.
         once = {RPCEndpoint("eth_chainId")}
-        self._provider = HTTPProvider(
+        self._provider = _Provider(
             url, request_kwargs={"timeout": timeout}, cache_allowed_requests=True, cacheable_requests=once
         )
         self.w3 = Web3(self._provider)
         try:
             self.chain_id: int = self.w3.eth.chain_id
-        except (OSError, ValueError) as error:
+        except (RpcError, ValueError) as error:
             raise ChainUnavailable(f"{url} doesn't answer as an Ethereum node ({error}); check the address") from error
         self._lower_bound = 0
 
@@ -60,7 +76,10 @@ class Chain:
         results: list[Any] = []
         for start in range(0, len(requests), 500):
             part = requests[start : start + 500]
-            answers: Any = self._provider.make_batch_request(part)  # type: ignore[arg-type]
+            try:
+                answers: Any = self._provider.make_batch_request(part)  # type: ignore[arg-type]
+            except OSError as error:
+                raise RpcError(f"{part[0][0]} and others: no answer ({error})") from error
             by_id = sorted(answers, key=lambda answer: int(answer["id"]))
             results += [self._result(method, answer) for (method, _), answer in zip(part, by_id, strict=True)]
         return results
@@ -90,12 +109,13 @@ class Chain:
         head = self.finalized()
         if head.timestamp < time:
             return None
-        low, high, found = self._lower_bound, head.number, head
-        if low > high or self.block(low).timestamp >= time:
-            low = 0
+        start, high, found = self._lower_bound, head.number, head
+        if start > high or self.block(start).timestamp >= time:
+            start = 0
+        low = start
         while low < high:
-            # Anchors are asked for in rising order: look near the last one first, in doubling steps.
-            middle = min(low + 2 * max(1, low - self._lower_bound), (low + high) // 2)
+            # Anchors are mostly asked for in rising order: look near the last one first, in doubling steps.
+            middle = min(low + 2 * max(1, low - start), (low + high) // 2)
             block = self.block(middle)
             if block.timestamp >= time:
                 high, found = middle, block
@@ -106,7 +126,20 @@ class Chain:
 
     def call(self, function: ContractFunction, block: Block) -> Any:
         """The decoded result of a view function in the state of `block`, addressed by its hash."""
-        return function.call(block_identifier=block.hash)  # type: ignore[arg-type]
+        try:
+            return function.call(block_identifier=block.hash)  # type: ignore[arg-type]
+        except Web3Exception as error:
+            raise RpcError(f"{function.fn_name} at block {block.number}: {error}") from error
+
+    def logs(self, event: Any, first: int, last: int) -> list[Any]:
+        """The decoded events of the blocks `first` to `last`, both included; asked for in pages."""
+        found: list[Any] = []
+        for start in range(first, last + 1, _LOG_PAGE):
+            try:
+                found += event().get_logs(from_block=start, to_block=min(last, start + _LOG_PAGE - 1))
+            except Web3Exception as error:
+                raise RpcError(f"{event.event_name} of blocks {start} and later: {error}") from error
+        return found
 
     def contract(self, address: str, abi: Sequence[dict[str, Any]]) -> Contract:
         """A contract bound to this chain."""

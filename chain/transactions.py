@@ -128,7 +128,13 @@ class LiveSender:
         for call in calls:
             gas = call.gas if call.gas is not None else self._estimate(call)
             fee = 2 * int(self.chain.rpc("eth_gasPrice"), 16)
-            sent.append(self.chain.rpc("eth_sendRawTransaction", signed(self.chain, call, fee, gas)))
+            nonce = call.wallet.nonce
+            raw = signed(self.chain, call, fee, gas)
+            try:
+                sent.append(self.chain.rpc("eth_sendRawTransaction", raw))
+            except BaseException:
+                call.wallet.nonce = nonce  # it wasn't taken: the next transaction fills the gap, or replaces it
+                raise
         receipts = []
         for call, transaction in zip(calls, sent, strict=True):
             receipt = checked(self.chain, call, self._receipt(call, transaction))

@@ -68,10 +68,11 @@ class Workspace:
         if self.root.exists():
             shutil.rmtree(self.root)
         self.rows.mkdir(parents=True)
-        reports = self.out / "reports"
-        reports.mkdir(exist_ok=True)
-        for left in reports.glob("*.json"):
-            left.unlink()  # of a replay that was killed before its first checkpoint
+        for name in ("reports", "evidence"):
+            folder = self.out / name
+            folder.mkdir(exist_ok=True)
+            for left in folder.glob("*.json"):
+                left.unlink()  # of a replay that was killed before its first checkpoint
 
     def load(self, fingerprint: dict[str, Any]) -> Checkpoint | None:
         """The last checkpoint of the same replay; None when there is none. CannotResume when it is of another."""

@@ -252,14 +252,19 @@ class _Demo:
     async def _step(self) -> None:
         """What is due now? Nothing is remembered but what is in the stores and on the chain."""
         try:
-            await asyncio.to_thread(self._do_due)
-        except NotAgreed:
-            return  # not yet: the anchor isn't finalized; the next tick asks again
+            over = await asyncio.to_thread(self._do_due)
+        except NotAgreed as error:
+            # Not yet: the anchor isn't finalized, and the next tick asks again. But not for ever.
+            if time.time() < self.clock.end(len(self.reports)) + self.length:
+                return
+            self.failure, over = error, True
         except BaseException as error:
-            self.failure = error
+            self.failure, over = error, True
+        if over:
             self.done.set()
 
-    def _do_due(self) -> None:
+    def _do_due(self) -> bool:
+        """Do what is due; returns whether everything is done."""
         now = time.time()
         epoch = len(self.reports)
         last = JOB_EPOCHS - 1 + APPEAL_EPOCHS + 1
@@ -274,12 +279,11 @@ class _Demo:
                     member.forget(final)
                     member.prune(final)
                 self._print(f"epoch {final}: final and settled ({transactions} transaction{'s' * (transactions != 1)})")
-            return
+            return False
         if epoch > last:
-            self.done.set()
-            return
+            return True
         if now < self.clock.end(epoch) + self.network.timing.settle_delay:
-            return
+            return False
         signed = agree_on(epoch, self.members)
         report_ = signed.draft.report
         fields = (report_.epoch, report_.committee, report_.root, report_.parent, report_.anchor, report_.evidence)
@@ -300,6 +304,7 @@ class _Demo:
             f"epoch {epoch}: {signatures} of {ORACLES} oracles signed root 0x{report_.root.hex()[:8]}…"
             + (f"; up: {shown}" if shares else "; the job is over, nothing to measure")
         )
+        return False
 
     def _assign(self) -> None:
         while self.chain.block("latest").timestamp < self.genesis:

@@ -38,6 +38,8 @@ from settlement.money import Rates
 # Blocks only when asked for, in the order of arrival, finalized two blocks behind the head, gas for nothing.
 _ANVIL = (
     "--no-mining",
+    # A dump of its state is loaded as one request.
+    "--no-request-size-limit",
     "--order",
     "fifo",
     "--slots-in-an-epoch",
@@ -122,6 +124,8 @@ def _take_over(chain: Chain, plan: Schedule, fresh: bool) -> None:
     try:
         chain.rpc("evm_setAutomine", False)
         chain.rpc("evm_setIntervalMining", 0)
+        if not fresh:
+            chain.rpc("anvil_dropAllTransactions")  # what a killed replay sent and nobody mined
         # Gas for nothing, as of an anvil of our own: a block this large never raises the base fee.
         chain.rpc("evm_setBlockGasLimit", hex(2**48))
         chain.rpc("anvil_setNextBlockBaseFeePerGas", "0x0")
@@ -328,6 +332,7 @@ class _Replay:
         }
         committee = sorted((member.signer.address for member in self.members), key=lambda address: int(address, 16))
         write_whole(self.options.out / "reports" / f"{epoch}.json", results.report_json(signed, shown, committee))
+        write_whole(self.options.out / "evidence" / f"{epoch}.json", signed.draft.evidence.decode())
         write_whole(self.workspace.rows / f"{epoch}.json", json.dumps(rows))
         self.leaves.update(leaves_by_id(signed.draft.tree.leaves))
 
@@ -346,7 +351,9 @@ class _Replay:
                 "gas": dict(self.timeline.gas.used),
                 "wall": dict(self.wall),
             }
-            dump = None if self.options.rpc else self.chain.rpc("anvil_dumpState")
+            # Where chain time runs ahead of short epochs, the next anchor lies behind the head: its state too then.
+            behind = self.timeline.now >= self.plan.clock.end(self.next_epoch)
+            dump = None if self.options.rpc else self.chain.rpc("anvil_dumpState", behind)
             self.workspace.save(state, dump)
             self._last_dump = time.monotonic()
             for member in self.members:

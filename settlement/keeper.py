@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from web3.exceptions import ContractLogicError
+
 from chain.network import Network, named
 from chain.transactions import Call, Sender, Wallet
+from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
 from settlement.plan import settle_calls
@@ -37,25 +40,35 @@ class Keeper:
         self.wallet = wallet
 
     def booked(self, assignments: Sequence[int]) -> dict[int, Booked]:
-        """The present books of assignments, by id."""
+        """The present books of assignments, by id; those that aren't there are left out."""
         books: dict[int, Booked] = {}
-        for start in range(0, len(assignments), 500):
-            page = list(assignments[start : start + 500])
-            for view in self.network.escrow.functions.assignmentsOf(page).call():
+        pages = [list(assignments[start : start + 500]) for start in range(0, len(assignments), 500)]
+        while pages:
+            page = pages.pop()
+            try:
+                views = self.network.escrow.functions.assignmentsOf(page).call()
+            except ContractLogicError:
+                # An unknown one among them: a bad leaf mustn't keep good ones from being settled.
+                half = len(page) // 2
+                pages += [page[:half], page[half:]] if half else []
+                continue
+            for view in views:
                 one = named(self.network.escrow, "assignmentOf", view)
                 books[one["id"]] = Booked(*(one[field] for field in Booked.__dataclass_fields__))
         return books
 
     def settle(self, epoch: int, tree: Tree) -> int:
         """Settle every leaf of a final report that moves something; returns how many transactions it took."""
-        ids = [leaf.id for leaf in tree.leaves if leaf.kind]
+        ids = [leaf.id for leaf in tree.leaves if leaf.kind == KIND_ASSIGNMENT]
         books = self.booked(ids)
 
         clock = self.network.clock(1)
         windows: dict[int, int] = {}
 
         def moves(leaf: Leaf) -> bool:
-            known, job = books[leaf.id], leaf.id >> 64
+            known, job = books.get(leaf.id), leaf.id >> 64
+            if known is None:
+                return False
             if job not in windows:
                 windows[job] = self.network.job(job)["windowEpochs"]
             due = not known.jobClosed and known.through < clock.settled_until(windows[job], known.stop, epoch)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from oracle.committee.errors import Disagreement, Malformed
 from oracle.committee.observation import SignedObservation, View
 from oracle.ground.clock import EpochClock
+from oracle.ground.errors import InvalidValue
 from oracle.ground.keccak import keccak256
 from oracle.ground.leaves import Leaf
 from oracle.ground.ledger import Ledger, Subject, advance
@@ -144,6 +145,25 @@ def bundle(proposal: Proposal, committee: Committee, parent: Ledger) -> bytes:
         ],
     }
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+
+
+def unbundle(evidence: bytes) -> tuple[Proposal, Committee, Ledger]:
+    """What a bundle was made from; Malformed for other bytes. The caller has checked its hash."""
+    try:
+        content = json.loads(evidence)
+        if content["format"] != FORMAT:
+            raise Malformed(f"evidence of format {content['format']!r}; this version reads {FORMAT}")
+        observations = {
+            epoch: tuple(SignedObservation(bytes.fromhex(one), bytes.fromhex(signature)) for one, signature in signed)
+            for epoch, signed in content["observations"]
+        }
+        proposal = Proposal(
+            content["epoch"], bytes.fromhex(content["parent"]), bytes.fromhex(content["anchor"]), observations
+        )
+        committee = Committee(content["committee"], tuple(map(bytes.fromhex, content["members"])))
+        return proposal, committee, Ledger.decode(bytes.fromhex(content["ledger"]))
+    except (KeyError, TypeError, ValueError, InvalidValue) as error:
+        raise Malformed(f"evidence that can't be read: {error}") from error
 
 
 def leaves_by_id(leaves: Iterable[Leaf]) -> dict[int, Leaf]:

@@ -39,8 +39,9 @@ class AnchorReader:
     def __init__(self, network: Network) -> None:
         self.network = network
         self._policies: dict[int, Policy] = {}
-        self._assignments: list[int] = []
-        self._settled: set[int] = set()
+        # The block in which each assignment was opened, and the anchor from which its leaf was out of the tree.
+        self._assignments: dict[int, int] = {}
+        self._settled: dict[int, int] = {}
         self._scanned = -1
         self._evidence: dict[tuple[int, bytes], bytes] = {}
         self._scanned_reports = -1
@@ -75,7 +76,11 @@ class AnchorReader:
         if self._last_placed and self._last_placed[:2] == (anchor.hash, last_final_epoch):
             return self._last_placed[2]
         self._scan(anchor.number)
-        wanted = [key for key in self._assignments if key not in self._settled]
+        wanted = [
+            key
+            for key, opened in self._assignments.items()
+            if opened <= anchor.number and self._settled.get(key, anchor.number) >= anchor.number
+        ]
         placed: list[Placed] = []
         calls = self.network.escrow.functions
         for start in range(0, len(wanted), _PAGE):
@@ -86,7 +91,7 @@ class AnchorReader:
             done = one.subject.through >= one.subject.stop or one.subject.job_closed
             stop = max(one.subject.stop, clock.genesis)
             if done and last_final_epoch > clock.covering(stop) + self.network.appeal_epochs:
-                self._settled.add(one.subject.assignment_id)
+                self._settled.setdefault(one.subject.assignment_id, anchor.number)
         self._last_placed = (anchor.hash, last_final_epoch, placed)
         return placed
 
@@ -110,8 +115,8 @@ class AnchorReader:
         """Take up the reports submitted since the last scan; of two with one epoch and root, the later one counts."""
         if to_block <= self._scanned_reports:
             return
-        submitted = self.network.attestations.events.ReportSubmitted()
-        for log in submitted.get_logs(from_block=self._scanned_reports + 1, to_block=to_block):
+        submitted = self.network.attestations.events.ReportSubmitted
+        for log in self.network.chain.logs(submitted, self._scanned_reports + 1, to_block):
             arguments = log["args"]
             self._evidence[arguments["epoch"], arguments["root"]] = arguments["evidence"]
         self._scanned_reports = to_block
@@ -121,8 +126,8 @@ class AnchorReader:
         if to_block <= self._scanned:
             return
         events = self.network.escrow.events
-        span = {"from_block": self._scanned + 1, "to_block": to_block}
-        for log in events.JobCreated().get_logs(**span):
+        chain, first = self.network.chain, self._scanned + 1
+        for log in chain.logs(events.JobCreated, first, to_block):
             raw = log["args"]["details"]["policy"]
             self._policies[log["args"]["job"]] = Policy(
                 evidence=_EVIDENCE[raw["evidence"]],
@@ -132,6 +137,6 @@ class AnchorReader:
                 min_observed_seconds=raw["minObservedSeconds"],
                 csp_share_ppm=raw["cspSharePpm"],
             )
-        for log in events.AssignmentOpened().get_logs(**span):
-            self._assignments.append(log["args"]["assignment"])
+        for log in chain.logs(events.AssignmentOpened, first, to_block):
+            self._assignments[log["args"]["assignment"]] = log["blockNumber"]
         self._scanned = to_block

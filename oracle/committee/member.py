@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from chain.client import Block
-from oracle.committee.agreement import Committee, Draft, Proposal, arranged, draft
+from oracle.committee.agreement import Committee, Draft, Proposal, arranged, draft, unbundle
 from oracle.committee.anchor import AnchorReader, FinalReport, Placed
 from oracle.committee.errors import Disagreement, NotAgreed
 from oracle.committee.observation import SignedObservation, View, digest
@@ -73,7 +73,7 @@ class Member:
         parent = self._parent()
         observations: dict[int, tuple[SignedObservation, ...]] = {}
         for since in range(parent.epoch + 1, epoch + 1):
-            known = self._received.get(since, {})
+            known = self._of(since, committee)
             if len(known) >= committee.quorum:
                 observations[since] = tuple(known[author] for author in sorted(known))
         if epoch not in observations:
@@ -93,7 +93,8 @@ class Member:
                 f"epoch {proposal.epoch}: parent 0x{proposal.parent.hex()}, here it is 0x{parent.root.hex()}"
             )
         committee = self.reader.committee(anchor)
-        for epoch, known in self._received.items():
+        for epoch in self._received:
+            known = self._of(epoch, committee)
             used = {one.author(self._domain) for one in proposal.observations.get(epoch, ())}
             omitted = sorted(known.keys() - used)
             if parent.epoch < epoch <= proposal.epoch and omitted and len(known) >= committee.quorum:
@@ -112,8 +113,45 @@ class Member:
     def sign(self, proposal: Proposal) -> tuple[Draft, bytes]:
         """The draft of a proposal and this oracle's signature of its report. Remembers the ledger behind it."""
         made = self.draft(proposal)
-        self.store.put_state(_ledger_key(proposal.epoch, made.report.evidence), made.ledger.encode())
+        self._remember(made)
         return made, self.signer.sign(made.report.digest(self._domain))
+
+    @property
+    def behind(self) -> bool:
+        """Whether this oracle lacks what is behind the last final report."""
+        parent = self._parent()
+        return parent.epoch >= 0 and self.store.get_state(_key("ledger", parent.epoch, parent.evidence)) is None
+
+    def evidence(self) -> bytes | None:
+        """The evidence of the last final report, if this oracle has it."""
+        parent = self._parent()
+        return self.store.get_state(_key("evidence", parent.epoch, parent.evidence))
+
+    def catch_up(self, evidence: bytes) -> None:
+        """Rebuild what is behind the last final report from its evidence, and from nothing else. Disagreement unless it
+        hashes to what the chain has, and the report recomputed from it has the chain's root."""
+        parent = self._parent()
+        if keccak256(evidence) != parent.evidence:
+            raise Disagreement(f"epoch {parent.epoch}: the evidence given isn't that of the final report")
+        proposal, committee, ledger = unbundle(evidence)
+        anchor = self.anchor(proposal.epoch)
+        subjects = [one.subject for one in self._placed(anchor)]
+        appeal_epochs = self.reader.network.appeal_epochs
+        made = draft(proposal, committee, self._domain, ledger, self.clock, subjects, appeal_epochs)
+        if made.report.root != parent.root:
+            raise Disagreement(f"epoch {parent.epoch}: the final root doesn't follow from its evidence here")
+        self._remember(made)
+
+    def _remember(self, made: Draft) -> None:
+        """Keep a report's ledger and evidence."""
+        epoch, evidence = made.report.epoch, made.report.evidence
+        self.store.put_state(_key("evidence", epoch, evidence), made.evidence)
+        self.store.put_state(_key("ledger", epoch, evidence), made.ledger.encode())
+
+    def _of(self, epoch: int, committee: Committee) -> dict[bytes, SignedObservation]:
+        """What members of this very set were seen to observe; another set's is worth nothing in its report."""
+        known = self._received.get(epoch, {})
+        return {author: one for author, one in known.items() if one.view().committee == committee.version}
 
     def forget(self, epoch: int) -> None:
         """Drop observations of peers up to an epoch whose report is final."""
@@ -121,8 +159,9 @@ class Member:
             del self._received[known]
 
     def prune(self, epoch: int) -> None:
-        """Drop the ledgers behind reports of epochs before `epoch`, whose own report is final."""
-        self.store.drop_state(_ledger_key(0, b""), _ledger_key(epoch, b""))
+        """Drop ledgers and evidence of reports of epochs before `epoch`, whose own report is final."""
+        for kind in ("evidence", "ledger"):
+            self.store.drop_state(_key(kind, 0, b""), _key(kind, epoch, b""))
 
     def _parent(self) -> FinalReport:
         return self.reader.last_final(self.reader.network.chain.finalized())
@@ -133,11 +172,11 @@ class Member:
     def _ledger(self, parent: FinalReport) -> Ledger:
         if parent.epoch < 0:
             return Ledger()
-        raw = self.store.get_state(_ledger_key(parent.epoch, parent.evidence))
+        raw = self.store.get_state(_key("ledger", parent.epoch, parent.evidence))
         if raw is None:
             raise NotAgreed(
                 f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.path}; "
-                "restore this oracle's store from a backup"
+                "it has to catch up from that report's evidence"
             )
         return Ledger.decode(raw)
 
@@ -155,6 +194,6 @@ class Member:
         return View(epoch, committee.version, ticks)
 
 
-def _ledger_key(epoch: int, evidence: bytes) -> str:
+def _key(kind: str, epoch: int, evidence: bytes) -> str:
     # By the evidence, not by the root: two proposals can come to the same leaves and differ in windows still open.
-    return f"ledger:{epoch:020}:{evidence.hex()}"
+    return f"{kind}:{epoch:020}:{evidence.hex()}"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from oracle.committee.agreement import Draft
+from oracle.committee.agreement import Committee, Draft
 from oracle.committee.errors import NotAgreed
 from oracle.committee.member import Member
 from oracle.ground.errors import EpochalError
-from oracle.ground.median import quorum
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +26,9 @@ def agree_on(epoch: int, members: Sequence[Member]) -> SignedReport:
     Leaders take turns by epoch; where one proposes nothing that a quorum signs, the next takes over. NotAgreed, with
     every member's reason, when no leader finds a quorum.
     """
-    ordered = sorted(members, key=lambda member: member.address)
     reasons: list[str] = []
+    ordered, committee = _of_the_set(epoch, members, reasons)
+    _catch_up(ordered, reasons)
     observations = []
     for member in ordered:
         try:
@@ -48,18 +48,47 @@ def agree_on(epoch: int, members: Sequence[Member]) -> SignedReport:
             reasons.append(f"{leader.signer.address}: {error}")
             continue
         signed: dict[int, tuple[Draft, bytes]] = {}
-        for index, member in enumerate(ordered):
+        for member in ordered:
             try:
-                signed[index] = member.sign(proposal)
+                signed[committee.members.index(member.address)] = member.sign(proposal)
             except EpochalError as error:
                 reasons.append(f"{member.signer.address}: {error}")
         drafts = {one.report: one for one, _ in signed.values()}
         for report, made in drafts.items():
-            agreeing = [index for index, (one, _) in signed.items() if one.report == report]
-            if len(agreeing) >= quorum(len(ordered)):
+            agreeing = [index for index, (one, _) in sorted(signed.items()) if one.report == report]
+            if len(agreeing) >= committee.quorum:
                 return SignedReport(
                     made,
                     sum(1 << index for index in agreeing),
                     b"".join(signed[index][1] for index in agreeing),
                 )
-    raise NotAgreed(f"epoch {epoch}: no quorum of {quorum(len(ordered))}; " + "; ".join(reasons))
+    raise NotAgreed(f"epoch {epoch}: no quorum of {committee.quorum}; " + "; ".join(reasons))
+
+
+def _of_the_set(epoch: int, members: Sequence[Member], reasons: list[str]) -> tuple[list[Member], Committee]:
+    """The members that are of the set in force at the epoch's anchor, in its order, and that set."""
+    committee: Committee | None = None
+    for member in members:
+        try:
+            committee = member.reader.committee(member.anchor(epoch))
+            break
+        except EpochalError as error:
+            reasons.append(f"{member.signer.address}: {error}")
+    if committee is None:
+        raise NotAgreed(f"epoch {epoch}: nobody can read its anchor; " + "; ".join(reasons))
+    ordered = sorted((one for one in members if one.address in committee.members), key=lambda one: one.address)
+    return ordered, committee
+
+
+def _catch_up(members: Sequence[Member], reasons: list[str]) -> None:
+    """Give whoever lacks what is behind the last final report its evidence, from any peer that has it."""
+    for member in members:
+        try:
+            if not member.behind:
+                continue
+            for peer in members:
+                if (evidence := peer.evidence()) is not None:
+                    member.catch_up(evidence)
+                    break
+        except EpochalError as error:
+            reasons.append(f"{member.signer.address}: {error}")

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 from chain.anvil import Anvil
-from chain.client import Chain
+from chain.client import Chain, RpcError
 from chain.errors import ContractReverted, error_class
 from chain.network import Addresses, Network, NetworkSettings, Timing
 from chain.transactions import Call, LiveSender, Sender, SteppedSender, Wallet
@@ -27,6 +27,7 @@ from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack
 from oracle.ground.keccak import keccak256
 from oracle.ground.leaves import Leaf
+from oracle.ground.merkle import Tree
 from oracle.ground.policy import Policy
 from oracle.ground.uptime import Uptime
 from oracle.signing.signer import LocalSigner
@@ -325,7 +326,7 @@ def test_agree_on__after_two_epochs_nobody_observed__leaves_them_unmeasured(town
     assert [leaf.accounted for leaf in signed.draft.tree.leaves] == [600, 600, 600]
 
 
-def test_agree_on__member_without_the_parent_s_ledger__says_so_and_the_others_go_on(town: Town) -> None:
+def test_agree_on__member_without_the_parent_s_ledger__catches_up_from_a_peer_s_evidence(town: Town) -> None:
     town.see(0)
     town.end(0)
     town.attest(agree_on(0, town.members))
@@ -334,12 +335,108 @@ def test_agree_on__member_without_the_parent_s_ledger__says_so_and_the_others_go
     town.members[2] = town.member(2)
     town.see(1)
     town.end(1)
-    with pytest.raises(NotAgreed, match="restore this oracle's store"):
+    with pytest.raises(NotAgreed, match="has to catch up"):
         town.members[2].sign(proposal_of(town, 1))
     signed = agree_on(1, town.members)
-    assert signed.signers == 0b1011
+    assert signed.signers == 0b1111
     town.attest(signed)
     assert town.final_root(1) == signed.draft.report.root
+
+
+def test_catch_up__other_evidence__is_refused(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    signed = agree_on(0, town.members)
+    town.attest(signed)
+    with pytest.raises(Disagreement, match="isn't that of the final report"):
+        town.members[2].catch_up(signed.draft.evidence.replace(b'"epoch":0', b'"epoch":1'))
+
+
+def test_agree_on__member_absent_for_a_round__signs_the_next(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    town.attest(agree_on(0, town.members[:3]))
+    town.see(1)
+    town.end(1)
+    assert agree_on(1, town.members).signers == 0b1111
+
+
+def test_agree_on__quorum_without_the_first_member__names_the_right_ones(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    signed = agree_on(0, town.members[1:])
+    assert signed.signers == 0b1110
+    town.attest(signed)
+    assert town.final_root(0) == signed.draft.report.root
+
+
+def test_agree_on__endpoint_of_one_member_dead__changes_nothing(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    town.members[2].reader.network.chain.w3.provider.endpoint_uri = "http://127.0.0.1:9"  # type: ignore[attr-defined]
+    assert agree_on(0, town.members).signers == 0b1011
+
+
+def test_agree_on__set_replaced_after_an_unreported_epoch__goes_on(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    town.attest(agree_on(0, town.members))
+    town.see(1)
+    town.end(1)
+    agree_on(1, town.members)
+    replace = town.network.attestations.functions.replaceCommittee([signer.address for signer in SIGNERS])
+    town.timeline.send([Call.of("replace committee", town.wallet("governor"), replace, 2_000_000)])
+    town.see(2)
+    town.end(2)
+    signed = agree_on(2, town.members)
+    assert (signed.draft.report.committee, signed.signers) == (2, 0b1111)
+    assert sorted(signed.draft.agreed) == [2]
+
+
+def test_placed__older_anchor_after_a_newer_one__has_the_older_state(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    member = town.members[0]
+    older = [one.subject.assignment_id for one in member.reader.placed(member.anchor(0), -1)]
+    close = town.network.escrow.functions.closeAssignment(pack(1, 0, 1))
+    town.timeline.send([Call.of("close", town.wallet("orchestrator"), close, 300_000)])
+    market = Market(town.timeline, town.network, SPEC)
+    town.timeline.send([market.assign(1, 0, 2, town.at.nodes[0], market.terms_hash())])
+    town.see(1)
+    town.end(1)
+    assert len(member.reader.placed(member.anchor(1), -1)) == len(older) + 1
+    assert [one.subject.assignment_id for one in member.reader.placed(member.anchor(0), -1)] == older
+
+
+def test_settle__leaf_of_an_unknown_assignment__keeps_no_other_from_being_settled(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    tree = Tree.build([Leaf(1, pack(1, 0, 1), 500, 600), Leaf(1, pack(1, 2, 9), 600, 600)])
+    books = town.keeper.booked([leaf.id for leaf in tree.leaves])
+    assert list(books) == [pack(1, 0, 1)]
+
+
+def test_send__refused_by_the_endpoint__leaves_no_gap(town: Town) -> None:
+    chain = Chain(town.at.chain.url)
+    sender, wallet = LiveSender(chain, patience=20), Wallet(chain, key_of("csp"))
+    approve = Call.of("approve", wallet, town.network.token.functions.approve(wallet.address, 1), 100_000)
+    asked = chain.rpc
+
+    def hiccup(method: str, *parameters: Any) -> Any:
+        if method == "eth_sendRawTransaction":
+            chain.rpc = asked  # type: ignore[method-assign]
+            raise RpcError("eth_sendRawTransaction: no answer")
+        return asked(method, *parameters)
+
+    chain.rpc = hiccup  # type: ignore[method-assign]
+    with pytest.raises(RpcError):
+        sender.send([approve])
+    chain.rpc("evm_setAutomine", True)
+    try:
+        (receipt,) = sender.send([approve])
+    finally:
+        chain.rpc("evm_setAutomine", False)
+    assert receipt["status"] == 1
 
 
 def proposal_of(town: Town, epoch: int) -> Proposal:
