@@ -22,6 +22,7 @@ import pytest
 
 from chain.anvil import Anvil
 from cli import main as command
+from oracle.ground.keccak import keccak256
 from scenario.market import oracle_signers
 from scenario.replay import _ANVIL
 from tests.e2e.naive_replay import Naive, Row, Terms
@@ -278,9 +279,16 @@ def test_replay__second_run__has_the_same_roots(results: dict[str, Result]) -> N
 def test_files__of_a_finished_replay__are_those_that_the_document_lists(plain: Result) -> None:
     files = {path.relative_to(plain.out).as_posix() for path in plain.out.rglob("*") if path.is_file()}
     pictures = {"uptime.png", "money.png"}
-    assert files == {*CSVS, *pictures, "summary.json", *(f"reports/{epoch}.json" for epoch in range(5))}
+    by_epoch = {f"{folder}/{epoch}.json" for folder in ("reports", "evidence") for epoch in range(5)}
+    assert files == {*CSVS, *pictures, "summary.json", *by_epoch}
     for name in pictures:
         assert plain.bytes_of(name).startswith(b"\x89PNG")
+
+
+def test_evidence__of_every_report__hashes_to_what_was_signed(plain: Result) -> None:
+    for epoch in range(5):
+        report = json.loads(plain.bytes_of(f"reports/{epoch}.json"))["report"]
+        assert report["evidence"] == "0x" + keccak256(plain.bytes_of(f"evidence/{epoch}.json")).hex()
 
 
 def test_output__no_terminal__is_plain_lines_and_a_table(plain: Result) -> None:
