@@ -20,8 +20,7 @@ from chain import compiler
 from chain.anvil import Anvil
 from chain.client import Chain
 from chain.network import Network, NetworkSettings, Timing
-from chain.transactions import Call, LiveSender, SteppedSender, Wallet
-from oracle.committee.anchor import AnchorReader
+from chain.transactions import LiveSender, SteppedSender, Wallet
 from oracle.committee.errors import NotAgreed
 from oracle.committee.member import Member
 from oracle.committee.round import SignedReport, agree_on
@@ -30,11 +29,11 @@ from oracle.ground.ids import pack
 from oracle.ground.policy import Policy
 from oracle.telemetry.http import TelemetryServer
 from oracle.telemetry.intake import Intake
-from oracle.telemetry.store import BitmapStore
 from scenario import audit
 from scenario.demo_result import UNIT, NodeResult, show
 from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
 from scenario.options import BadOption
+from scenario.oracles import local_members
 from scenario.processes import NodeProcess
 from settlement.keeper import Keeper
 from settlement.money import Rates
@@ -152,12 +151,8 @@ class _Demo:
         self.market = Market(self.sender, self.network, job)
         self.keeper = Keeper(self.network, self.sender, Wallet(self.chain, key_of("keeper")))
         self.ids = [pack(self.job, slot, 1) for slot in range(NODES)]
-        label = f"{self.chain.chain_id}:{self.network.addresses.attestations}"
-        for index, signer in enumerate(signers):
-            store = BitmapStore(self.out / "state" / f"oracle-{index + 1}.sqlite", self.clock, label)
-            stack.callback(store.close)
-            reader = AnchorReader(Network(Chain(anvil.url), self.network.addresses))
-            self.members.append(Member(signer, store, reader, self.clock))
+        stores = [self.out / "state" / f"oracle-{index + 1}.sqlite" for index in range(ORACLES)]
+        self.members = local_members(self.network, self.clock, stores, stack)
 
     async def _start_oracles(self, stack: AsyncExitStack) -> list[str]:
         known = {node.address for node in self.nodes}
@@ -286,9 +281,7 @@ class _Demo:
             return False
         signed = agree_on(epoch, self.members)
         report_ = signed.draft.report
-        fields = (report_.epoch, report_.committee, report_.root, report_.parent, report_.anchor, report_.evidence)
-        submit = attestations.submit(fields, signed.signers, signed.signatures)
-        self.sender.send([Call.of("attest epoch", self.keeper.wallet, submit)])
+        self.keeper.attest(report_, signed.signers, signed.signatures)
         self.reports.append(signed)
         agreed = signed.draft.agreed[epoch]
         shares = {

@@ -16,21 +16,19 @@ from typing import Any, Protocol
 from chain.anvil import Anvil
 from chain.client import Chain
 from chain.network import Addresses, Network, NetworkSettings, Timing
-from chain.transactions import Call, SteppedSender, Wallet
+from chain.transactions import SteppedSender, Wallet
 from oracle.committee.agreement import leaves_by_id
-from oracle.committee.anchor import AnchorReader
-from oracle.committee.member import Member
 from oracle.committee.round import SignedReport, agree_on
 from oracle.ground import bitmap
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf
-from oracle.telemetry.store import BitmapStore
 from oracle.telemetry.trace import Trace, load
 from scenario import audit, plots, results
 from scenario.checkpoint import CannotResume, Workspace, write_whole
 from scenario.market import JobSpec, Market, Serving, key_of, node_key, oracle_signers
 from scenario.options import LEAD, BadOption, ReplayOptions, Schedule, fingerprint, schedule
+from scenario.oracles import local_members
 from scenario.timeline import Event, Timeline
 from settlement.keeper import Keeper
 from settlement.money import Rates
@@ -234,14 +232,8 @@ class _Replay:
             self.options.policy.csp_share_ppm,
         )
         self.ids = [pack(self.job, span.slot, span.generation) for span in self.plan.spans]
-        self.members: list[Member] = []
-        label = f"{self.chain.chain_id}:{self.network.addresses.attestations}"
-        for index, signer in enumerate(oracle_signers(self.options.oracles)):
-            store = BitmapStore(self.workspace.store(index), self.plan.clock, label)
-            self.stack.callback(store.close)
-            # Each oracle has a client of its own: they share no state but the chain's.
-            reader = AnchorReader(Network(Chain(self.chain.url), self.network.addresses))
-            self.members.append(Member(signer, store, reader, self.plan.clock))
+        stores = [self.workspace.store(index) for index in range(self.options.oracles)]
+        self.members = local_members(self.network, self.plan.clock, stores, self.stack)
         terms = self.market.terms_hash()
         events = []
         for span in self.plan.spans:
@@ -268,8 +260,7 @@ class _Replay:
             self._feed(epoch)
         with self._timed("chain time"):
             self.timeline.reach(self.plan.clock.end(epoch))
-            anchor = self.members[0].reader.network.chain.block("latest")
-            self.timeline.finalize(anchor)
+            self.timeline.finalize(self.chain.block("latest"))
         with self._timed("agreement"):
             signed = agree_on(epoch, self.members)
         with self._timed("attestation"):
@@ -304,9 +295,7 @@ class _Replay:
         """Wait the settle delay, submit, and wait until the report is final."""
         report = signed.draft.report
         self.timeline.reach(self.plan.clock.end(report.epoch) + self.settings.timing.settle_delay)
-        fields = (report.epoch, report.committee, report.root, report.parent, report.anchor, report.evidence)
-        submit = self.network.attestations.functions.submit(fields, signed.signers, signed.signatures)
-        self.timeline.send([Call.of("attest epoch", self.keeper.wallet, submit)])
+        self.keeper.attest(report, signed.signers, signed.signatures)
         self.timeline.reach(self.timeline.now + self.settings.timing.activation_delay)
         # The next round reads the last final report from finalized state.
         self.timeline.finalize(self.chain.block("latest"))

@@ -12,6 +12,7 @@ from chain.transactions import Call, Sender, Wallet
 from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
+from oracle.ground.typed_data import EpochReport
 from settlement.plan import settle_calls
 
 # Claims and releases in one transaction: each costs up to some 60,000 gas.
@@ -56,6 +57,12 @@ class Keeper:
                 one = named(self.network.escrow, "assignmentOf", view)
                 books[one["id"]] = Booked(*(one[field] for field in Booked.__dataclass_fields__))
         return books
+
+    def attest(self, report: EpochReport, signers: int, signatures: bytes) -> None:
+        """Submit a report with its quorum of signatures; bit i of `signers` stands for member i."""
+        fields = (report.epoch, report.committee, report.root, report.parent, report.anchor, report.evidence)
+        submit = self.network.attestations.functions.submit(fields, signers, signatures)
+        self.sender.send([Call.of("attest epoch", self.wallet, submit)])
 
     def settle(self, epoch: int, tree: Tree) -> int:
         """Settle every leaf of a final report that moves something; returns how many transactions it took."""

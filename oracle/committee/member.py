@@ -99,16 +99,7 @@ class Member:
             omitted = sorted(known.keys() - used)
             if parent.epoch < epoch <= proposal.epoch and omitted and len(known) >= committee.quorum:
                 raise Disagreement(f"epoch {epoch}: the proposal omits the observation of 0x{omitted[0].hex()}")
-        placed = self._placed(anchor)
-        return draft(
-            proposal,
-            committee,
-            self._domain,
-            self._ledger(parent),
-            self.clock,
-            [one.subject for one in placed],
-            self.reader.network.appeal_epochs,
-        )
+        return self._follow(proposal, committee, self._ledger(parent), anchor)
 
     def sign(self, proposal: Proposal) -> tuple[Draft, bytes]:
         """The draft of a proposal and this oracle's signature of its report. Remembers the ledger behind it."""
@@ -134,13 +125,16 @@ class Member:
         if keccak256(evidence) != parent.evidence:
             raise Disagreement(f"epoch {parent.epoch}: the evidence given isn't that of the final report")
         proposal, committee, ledger = unbundle(evidence)
-        anchor = self.anchor(proposal.epoch)
-        subjects = [one.subject for one in self._placed(anchor)]
-        appeal_epochs = self.reader.network.appeal_epochs
-        made = draft(proposal, committee, self._domain, ledger, self.clock, subjects, appeal_epochs)
+        made = self._follow(proposal, committee, ledger, self.anchor(proposal.epoch))
         if made.report.root != parent.root:
             raise Disagreement(f"epoch {parent.epoch}: the final root doesn't follow from its evidence here")
         self._remember(made)
+
+    def _follow(self, proposal: Proposal, committee: Committee, parent: Ledger, anchor: Block) -> Draft:
+        """What follows from a proposal in the state of its anchor."""
+        subjects = [one.subject for one in self._placed(anchor)]
+        appeal_epochs = self.reader.network.appeal_epochs
+        return draft(proposal, committee, self._domain, parent, self.clock, subjects, appeal_epochs)
 
     def _remember(self, made: Draft) -> None:
         """Keep a report's ledger and evidence."""
