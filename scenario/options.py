@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from oracle.ground import bitmap
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import UserError
 from oracle.ground.policy import Policy
-from oracle.telemetry.trace import Trace
+from oracle.telemetry.traces.trace import Trace
 
 # A chain must be started and a network deployed before the genesis.
 LEAD = 3_600
@@ -33,6 +34,7 @@ class ReplayOptions:
     epochs               (first, after the last); None: all that the trace reaches into
     settle_every         epochs between settlements; the last epoch is always settled
     protocol_share_ppm   the protocol's share of the earned, burned, in millionths
+    telemetry            "direct": bits from the trace; "http": signed heartbeats to each oracle's real intake
     """
 
     trace: Path
@@ -48,6 +50,7 @@ class ReplayOptions:
     appeal_epochs: int
     protocol_share_ppm: int
     rpc: str | None
+    telemetry: str = "direct"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,11 @@ class Schedule:
 
 def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
     """The schedule of a replay; BadOption when options and trace don't fit."""
+    if options.policy.evidence != "liveness":
+        raise BadOption(
+            f"--policy: evidence is {options.policy.evidence}, but a trace tells of nodes and not of workloads; "
+            'use "liveness"'
+        )
     genesis = trace.first_start if options.genesis is None else options.genesis
     if genesis < LEAD:
         raise BadOption(
@@ -143,7 +151,23 @@ def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
     deposit = -(-options.price * len(enrolled) * (ends - begins) // options.epoch_length)
     if deposit >= 1 << 96:
         raise BadOption(f"--price {options.price}: the deposit of {deposit} doesn't fit 96 bits; choose a lower price")
-    return Schedule(clock, first, after, tuple(enrolled), tuple(spans))
+    plan = Schedule(clock, first, after, tuple(enrolled), tuple(spans))
+    if options.telemetry == "http":
+        _every_tick_known(plan, trace)
+    return plan
+
+
+def _every_tick_known(plan: Schedule, trace: Trace) -> None:
+    """BadOption where nobody saw some ticks of an enrolled node: no intake is blind for one node alone."""
+    for span in plan.spans:
+        last = plan.clock.covering(span.end)
+        for epoch in range(max(plan.first, plan.clock.epoch_at(span.start)), min(plan.after, last + 1)):
+            ticks = bitmap.span(plan.clock.whole_ticks(epoch, span.start, span.end))
+            if ticks & ~trace.bits(span.node, plan.clock, epoch).seen:
+                raise BadOption(
+                    f"--telemetry http: the trace doesn't know what {span.node} did in all of epoch {epoch}; choose "
+                    "other --epochs, or --telemetry direct"
+                )
 
 
 def fingerprint(options: ReplayOptions, plan: Schedule) -> dict[str, Any]:
@@ -161,4 +185,5 @@ def fingerprint(options: ReplayOptions, plan: Schedule) -> dict[str, Any]:
         "appeal_epochs": options.appeal_epochs,
         "protocol_share_ppm": options.protocol_share_ppm,
         "rpc": options.rpc,
+        "telemetry": options.telemetry,
     }

@@ -10,14 +10,15 @@ from oracle.ground.errors import InvalidValue
 from oracle.ground.keccak import keccak256
 
 PPM: Final = 1_000_000
-EVIDENCE_CODES: Final = {"liveness": 1}
+EVIDENCE_CODES: Final = {"liveness": 1, "health": 2, "probe": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
     """A job's terms of measurement. InvalidValue when a value makes no sense.
 
-    evidence              which evidence counts; this version measures "liveness" (the node's heartbeats)
+    evidence              which evidence counts: "liveness" (the node's heartbeats), "health" (what its agent reports of
+                          the workload) or "probe" (the oracles' own probes of the workload)
     target_ppm            share of observed time from which all of it is earned, 1 to 1,000,000
     floor_ppm             share at or below which nothing is earned; linear up to the target, binary if equal
     window_epochs         epochs that are scored together, 1 to 65,535
@@ -34,7 +35,7 @@ class Policy:
 
     def __post_init__(self) -> None:
         if self.evidence not in EVIDENCE_CODES:
-            _refuse("policy", "evidence", self.evidence, 'use "liveness", all this version measures')
+            _refuse("policy", "evidence", self.evidence, 'use "liveness", "health" or "probe"')
         for name, low, high in _RANGES:
             value = getattr(self, name)
             if type(value) is not int or not low <= value <= high:

@@ -83,8 +83,8 @@ def test_create_job__starts_in_the_past__is_refused(world: World) -> None:
 @pytest.mark.parametrize(
     ("rule", "policy"),
     [
-        ("evidence is 1 (node liveness)", (0, TARGET, FLOOR, WINDOW, MINIMUM, SHARE)),
-        ("evidence is 1 (node liveness)", (2, TARGET, FLOOR, WINDOW, MINIMUM, SHARE)),
+        ("evidence is 1 (liveness), 2 (health) or 3 (probe)", (0, TARGET, FLOOR, WINDOW, MINIMUM, SHARE)),
+        ("evidence is 1 (liveness), 2 (health) or 3 (probe)", (4, TARGET, FLOOR, WINDOW, MINIMUM, SHARE)),
         ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", (1, TARGET, TARGET + 1, WINDOW, MINIMUM, SHARE)),
         ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", (1, 0, 0, WINDOW, MINIMUM, SHARE)),
         ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", (1, 1_000_001, FLOOR, WINDOW, MINIMUM, SHARE)),

@@ -112,7 +112,7 @@ def test_from_json__some_keys__take_defaults_for_the_rest() -> None:
         ('{"window_epochs": 65536}', "window_epochs is 65536"),
         ('{"min_observed_seconds": 4294967296}', "min_observed_seconds is 4294967296"),
         ('{"csp_share_ppm": 1000001}', "csp_share_ppm is 1000001"),
-        ('{"evidence": "probe"}', "evidence is probe"),
+        ('{"evidence": "hearsay"}', "evidence is hearsay"),
         ('{"evidence": 1}', "evidence is 1"),
         ('{"floor_ppm": 1, "floor_ppm": 2}', "given twice"),
         ('{"floor_ppm": ' + "1" * 5_000 + "}", "JSON"),
