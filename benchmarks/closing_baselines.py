@@ -20,7 +20,7 @@ from oracle.ground.bitmap import from_bytes
 from oracle.ground.leaves import ENCODING, Leaf
 from oracle.ground.typed_data import Domain, Heartbeat
 from oracle.ground.uptime import Uptime
-from oracle.telemetry.heartbeat import SignedHeartbeat
+from oracle.telemetry.wire.heartbeat import SignedHeartbeat
 
 SAMPLE: Final = 250
 """Nodes of each oracle whose ticks are put into sets: those of a whole network take a hundred gigabytes."""
@@ -66,7 +66,12 @@ def eth_account_signer(beat: SignedHeartbeat, domain: Domain) -> str:
             "verifyingContract": domain.contract,
         },
         {"Heartbeat": _HEARTBEAT_FIELDS},
-        {"oracle": beat.oracle, "sequence": beat.sequence, "challenge": beat.challenge},
+        {
+            "oracle": beat.oracle,
+            "sequence": beat.sequence,
+            "challenge": beat.challenge,
+            "workloads": beat.workloads,
+        },
     )
     packed = int.from_bytes(beat.signature[32:], "big")  # s, and the parity in the top bit
     s, v = packed & ~(1 << 255), 27 + (packed >> 255)

@@ -37,3 +37,22 @@ def unpack(assignment_id: int) -> tuple[int, int, int]:
     if assignment_id & _LOW32 == 0:
         raise InvalidValue(f"assignment id is {assignment_id}: its generation is 0, the first one is 1")
     return assignment_id >> 64, assignment_id >> 32 & _LOW32, assignment_id & _LOW32
+
+
+def parse_assignment(text: str) -> int:
+    """The assignment's id. InvalidValue unless it is one, in decimal or as job/slot/generation."""
+    parts = text.split("/")
+    if not all(part.isascii() and part.isdigit() and len(part) <= 40 for part in parts) or len(parts) not in (1, 3):
+        raise InvalidValue(f"assignment is {text!r}: give its decimal id, or job/slot/generation such as 7/0/1")
+    numbers = [int(part) for part in parts]
+    assignment = pack(*numbers) if len(numbers) == 3 else numbers[0]
+    unpack(assignment)
+    return assignment
+
+
+def show_assignment(assignment: int) -> str:
+    """The id as job/slot/generation; in decimal where it can't be an assignment's."""
+    try:
+        return "/".join(map(str, unpack(assignment)))
+    except InvalidValue:
+        return str(assignment)

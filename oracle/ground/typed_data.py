@@ -1,4 +1,4 @@
-"""EIP-712 for messages of static fields, and every message of the system that is signed.
+"""EIP-712 for messages of flat fields, and every message of the system that is signed.
 
 Each message has a type of its own and a domain bound to chain and contract, so a signature says one thing in
 one place. The Solidity type is derived from the dataclass: the two can't drift apart.
@@ -19,6 +19,7 @@ UInt32 = Annotated[int, "uint32"]
 UInt64 = Annotated[int, "uint64"]
 UInt256 = Annotated[int, "uint256"]
 Bytes32 = Annotated[bytes, "bytes32"]
+Bytes = Annotated[bytes, "bytes"]
 Address = Annotated[str, "address"]
 
 VERSION: Final = "1"
@@ -142,12 +143,39 @@ class Acceptance(TypedStruct):
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat(TypedStruct):
-    """A node's "I am alive" to one oracle. The contract of its domain is Attestations."""
+    """A node's "I am alive" to one oracle, with the health of what it runs as `telemetry.wire.workloads` writes it.
+
+    The contract of this domain, and of those of the next two, is Attestations.
+    """
 
     DOMAIN: ClassVar[str] = HEARTBEAT
     oracle: Address
     sequence: UInt64
     challenge: Bytes32
+    workloads: Bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Session(TypedStruct):
+    """A node's wish to send one oracle heartbeats under a key that both derive from these two public keys."""
+
+    DOMAIN: ClassVar[str] = HEARTBEAT
+    oracle: Address
+    challenge: Bytes32
+    oracleKey: Bytes  # noqa: N815  the name in the EIP-712 type
+    nodeKey: Bytes  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt(TypedStruct):
+    """An oracle's word on the ticks of one epoch in which it took a node's heartbeats; for the bits see
+    `telemetry.wire.receipt`."""
+
+    DOMAIN: ClassVar[str] = HEARTBEAT
+    node: Address
+    epoch: UInt64
+    firstTick: UInt32  # noqa: N815
+    ticks: Bytes
 
 
 def _word(kind: str, name: str, value: int | bytes | str) -> bytes:
@@ -156,6 +184,8 @@ def _word(kind: str, name: str, value: int | bytes | str) -> bytes:
         return bytes32(name, value)
     if kind == "address" and isinstance(value, str):
         return bytes(12) + raw_address(value)
+    if kind == "bytes" and type(value) is bytes:
+        return keccak256(value)
     if kind.startswith("uint") and isinstance(value, int):
         return uint(name, value, int(kind[4:])).to_bytes(32, "big")
     raise InvalidValue(f"{name} is {value!r}: give a {kind}")

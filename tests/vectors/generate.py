@@ -1,4 +1,4 @@
-"""Writes merkle.json and typed_data.json: what Python computes, for Solidity and JavaScript to agree with.
+"""Writes merkle.json, typed_data.json and heartbeats.json: what Python computes, for others to agree with.
 
 Run `python -m tests.vectors.generate` after a change; a unit test compares the files with what this makes and
 has ethers and OpenZeppelin's npm package confirm them. Numbers are decimal texts: JSON readers round large ones.
@@ -21,9 +21,12 @@ from oracle.ground.typed_data import (
     Heartbeat,
     NodeConsent,
     Observation,
+    Receipt,
+    Session,
     TypedStruct,
 )
 from oracle.signing.signer import Signer, derive
+from tests.vectors.heartbeats import heartbeats
 
 HERE: Final = Path(__file__).resolve().parent
 SIZES: Final = (1, 2, 3, 4, 5, 8, 13, 53)
@@ -33,7 +36,7 @@ STRANGER: Final = Leaf(KIND_ASSIGNMENT, pack(99, 0, 1), 86_400, 86_400)
 
 
 def main() -> None:
-    for name, content in (("merkle", merkle()), ("typed_data", typed_data())):
+    for name, content in (("merkle", merkle()), ("typed_data", typed_data()), ("heartbeats", heartbeats())):
         (HERE / f"{name}.json").write_text(text(content), encoding="utf-8")
 
 
@@ -164,8 +167,12 @@ def typed_data() -> list[dict[str, Any]]:
         NodeConsent(top256, everybody, nobody, top256, top64),
         Acceptance(5, 1, 2, 46_724, b, 1_900_000_000),
         Acceptance(top64, top32, top32, top256, ones, top64),
-        Heartbeat(node, 8_640, c),
-        Heartbeat(everybody, top64, zero),
+        Heartbeat(node, 8_640, c, b""),
+        Heartbeat(everybody, top64, zero, ones + b"\0"),
+        Session(node, c, b"\2" + a, b"\3" + b),
+        Session(everybody, zero, b"", ones * 3),
+        Receipt(node, 17, 0, b"\xff\x7f"),
+        Receipt(everybody, top64, top32, b""),
     ]
     return [_message(message, signer, contract) for message in messages]
 

@@ -13,8 +13,9 @@ from oracle.ground.address import checksummed
 from oracle.ground.errors import InvalidValue
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import InvalidProof, MalformedRange, Tree, verify, verify_range
-from oracle.ground.typed_data import Heartbeat, NodeConsent, Observation
+from oracle.ground.typed_data import Heartbeat, NodeConsent, Observation, Receipt
 from oracle.signing.compact import recover
+from oracle.telemetry.wire import frames, heartbeat, receipt, session, workloads
 from tests.project import ROOT
 from tests.vectors import generate
 
@@ -44,7 +45,7 @@ def leaves_of(case: dict[str, Any]) -> list[Leaf]:
     return [Leaf(*(int(leaf[field]) for field in fields)) for leaf in case["leaves"]]
 
 
-@pytest.mark.parametrize("name", ["merkle", "typed_data"])
+@pytest.mark.parametrize("name", ["merkle", "typed_data", "heartbeats"])
 def test_files__committed__are_what_the_generator_makes(name: str) -> None:
     made = generate.text(getattr(generate, name)())
     committed = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
@@ -90,6 +91,54 @@ def test_messages__hashed_by_ethers__have_our_digests_and_signers() -> None:
         assert checksummed(recover(digest, signature)) == vector["signer"]
 
 
+def test_heartbeats__made_by_ethers__are_our_bytes() -> None:
+    vectors = read("heartbeats.json")
+    made = node("confirm_heartbeats.mjs", vectors)
+    for name, found in made.items():
+        for ours, theirs in zip(as_list(vectors[name]), as_list(found), strict=True):
+            assert theirs == (ours if isinstance(theirs, str) else {key: ours[key] for key in theirs})
+
+
+def test_heartbeats_file__read__has_its_fields_and_signers() -> None:
+    vectors = read("heartbeats.json")
+    domain = Heartbeat.domain(vectors["domain"]["chainId"], vectors["domain"]["verifyingContract"])
+    challenge, secret = raws([vectors["challenge"], vectors["secrets"]["session"]])
+    for case, raw in with_raw(vectors["signed"]):
+        beat = heartbeat.decode(raw)
+        assert (heartbeat.signed_by(beat, domain), beat.challenge) == (vectors["node"].lower(), challenge)
+        assert (beat.oracle, *report(beat)) == (vectors["oracle"].lower(), *report_of(case))
+    opening = session.decode_opening(bytes.fromhex(vectors["opening"]["raw"][2:]))
+    who, opened = session.accept_session(opening, domain, secret)
+    assert [who, "0x" + opened.key.hex()] == [vectors["node"].lower(), vectors["opening"]["key"]]
+    for case, raw in with_raw(vectors["sealed"]):
+        sealed = session.decode_sealed(raw)
+        assert (sealed.session, *report(sealed)) == (opened.id, *report_of(case))
+        assert session.tag(opened.key, challenge, sealed.head) == sealed.tag
+    for case, raw in with_raw(vectors["receipts"]):
+        given = receipt.decode(raw)
+        assert receipt.signed_by(given, domain) == vectors["oracle"].lower()
+        assert [tick for tick in range(given.bits.bit_length()) if given.bits >> tick & 1] == case["up"]
+    for case, raw in with_raw(vectors["bodies"]):
+        assert [len(frame) for frame in frames.split(raw)] == case["sizes"]
+
+
+def with_raw(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bytes]]:
+    return [(case, bytes.fromhex(case["raw"][2:])) for case in cases]
+
+
+def report(beat: heartbeat.SignedHeartbeat | session.SealedHeartbeat) -> tuple[int, Any]:
+    return beat.sequence, workloads.decode(beat.workloads)
+
+
+def report_of(case: dict[str, Any]) -> tuple[int, Any]:
+    listed = tuple((int(each["assignment"]), each["health"]) for each in case["workloads"])
+    return int(case["sequence"]), listed
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -97,8 +146,10 @@ def test_messages__hashed_by_ethers__have_our_digests_and_signers() -> None:
         Observation(-1, 1, bytes(32)),
         Observation(True, 1, bytes(32)),
         Observation(1, 1, bytes(31)),
-        Heartbeat("0x12", 1, bytes(32)),
-        Heartbeat(b"", 1, bytes(32)),  # type: ignore[arg-type]
+        Heartbeat("0x12", 1, bytes(32), b""),
+        Heartbeat(b"", 1, bytes(32), b""),  # type: ignore[arg-type]
+        Heartbeat("0x" + "11" * 20, 1, bytes(32), "0x"),  # type: ignore[arg-type]
+        Receipt("0x" + "11" * 20, 1, 2**32, b""),
         NodeConsent(2**256, "0x" + "11" * 20, "0x" + "11" * 20, 0, 0),
     ],
 )
@@ -108,12 +159,12 @@ def test_digest__field_beyond_its_type__is_refused(message: Any) -> None:
 
 
 def test_digest__domain_of_another_purpose__is_refused() -> None:
-    beat = Heartbeat("0x" + "11" * 20, 1, bytes(32))
+    beat = Heartbeat("0x" + "11" * 20, 1, bytes(32), b"")
     with pytest.raises(InvalidValue, match="Epochal Heartbeat"):
         beat.digest(Observation.domain(1, "0x" + "11" * 20))
 
 
 def test_digest__chain_or_contract_differs__differs() -> None:
-    beat = Heartbeat("0x" + "11" * 20, 1, bytes(32))
+    beat = Heartbeat("0x" + "11" * 20, 1, bytes(32), b"")
     places = [(1, "0x" + "11" * 20), (2, "0x" + "11" * 20), (1, "0x" + "22" * 20)]
     assert len({beat.digest(Heartbeat.domain(*place)) for place in places}) == 3
