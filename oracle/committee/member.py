@@ -9,12 +9,12 @@ from oracle.committee.agreement import Committee, Draft, Proposal, arranged, dra
 from oracle.committee.anchor import AnchorReader, FinalReport, Placed
 from oracle.committee.errors import Disagreement, NotAgreed
 from oracle.committee.observation import SignedObservation, View, digest
+from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.keccak import keccak256
 from oracle.ground.ledger import Ledger
-from oracle.ground.uptime import measure
 from oracle.signing.signer import Signer
-from oracle.telemetry.store import BitmapStore
+from oracle.telemetry.store.bitmaps import BitmapStore
 
 
 class Member:
@@ -46,6 +46,7 @@ class Member:
         committee = self.reader.committee(anchor)
         held = self.store.observation(epoch, committee.version)
         if held is None:
+            self.store.check_floor(epoch)
             content = self._view(epoch, committee, anchor).encode()
             signature = self.signer.sign(digest(self._domain, epoch, committee.version, content))
             held = self.store.journal_observation(epoch, committee.version, keccak256(content), signature, content)
@@ -169,22 +170,21 @@ class Member:
         raw = self.store.get_state(_key("ledger", parent.epoch, parent.evidence))
         if raw is None:
             raise NotAgreed(
-                f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.path}; "
+                f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.location}; "
                 "it has to catch up from that report's evidence"
             )
         return Ledger.decode(raw)
 
     def _view(self, epoch: int, committee: Committee, anchor: Block) -> View:
-        record = self.store.read(epoch)
         start, end = self.clock.start(epoch), self.clock.end(epoch)
+        serving = [one for one in self._placed(anchor) if one.subject.opened_at < end and one.subject.stop > start]
+        record = self.store.read(epoch).judged_by(raw_address(one.node) for one in serving)
         ticks = {}
-        for one in self._placed(anchor):
+        for one in serving:
             subject = one.subject
-            if subject.opened_at >= end or subject.stop <= start:
-                continue
             span = self.clock.whole_ticks(epoch, subject.opened_at, subject.stop)
-            seen = record.observed & ~record.unseen.get(one.node, 0)
-            ticks[subject.assignment_id] = measure(record.up.get(one.node, 0), seen, span)
+            node = raw_address(one.node)
+            ticks[subject.assignment_id] = record.uptime(subject.policy.evidence, node, subject.assignment_id, span)
         return View(epoch, committee.version, ticks)
 
 

@@ -22,6 +22,7 @@ from oracle.committee.errors import Disagreement, NotAgreed
 from oracle.committee.member import Member
 from oracle.committee.observation import SignedObservation, View, digest
 from oracle.committee.round import SignedReport, agree_on
+from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack
@@ -31,7 +32,10 @@ from oracle.ground.merkle import Tree
 from oracle.ground.policy import Policy
 from oracle.ground.uptime import Uptime
 from oracle.signing.signer import LocalSigner
-from oracle.telemetry.store import BitmapStore, StoreError
+from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.errors import JournalFloor, StoreError
+from oracle.telemetry.store.opening import open_store
+from oracle.telemetry.store.records import Kind
 from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
 from scenario.timeline import Event, Timeline
 from settlement.keeper import Keeper
@@ -104,7 +108,7 @@ class Town:
         if index in self.stores:
             self.stores[index].close()
         label = f"{self.at.chain.chain_id}:{self.at.addresses.attestations}"
-        store = self.stores[index] = BitmapStore(self.folder / f"{index}.sqlite", CLOCK, label)
+        store = self.stores[index] = open_store(self.folder / f"{index}.sqlite", CLOCK, label)
         self.stack.callback(store.close)
         reader = AnchorReader(Network(Chain(self.at.chain.url), self.at.addresses))
         return kind(SIGNERS[index], store, reader, CLOCK)
@@ -113,9 +117,11 @@ class Town:
         """What oracles saw of the three nodes in an epoch."""
         ticks = list(up)
         for member in self.members if members is None else members:
-            member.store.observe(epoch, ALL)
+            store = member.store
+            way = store.way("test")
+            store.observe(way, epoch, ALL)
             for node, bits in zip(self.at.nodes, ticks, strict=True):
-                member.store.mark_bits(node.address, epoch, bits)
+                store.mark_bits(store.track(Kind.LIVENESS, raw_address(node.address)), epoch, bits, way)
 
     def end(self, epoch: int) -> None:
         """Move the chain's clock past an epoch and its first finalized block."""
@@ -281,6 +287,24 @@ def test_observe__restarted_on_the_same_store__signs_the_same(town: Town) -> Non
     town.see(0, (0, ALL, ALL), [town.members[1]])
     assert town.members[1].observe(0) == first
     assert town.member(1).observe(0) == first
+
+
+def test_observe__restored_store__abstains_and_the_round_goes_on(town: Town) -> None:
+    town.see(0)
+    town.end(0)
+    restored = town.members[1]
+    restored.store.set_journal_floor(0)
+    with pytest.raises(JournalFloor, match="abstains up to epoch 0"):
+        restored.observe(0)
+    assert restored.store.observation(0, 1) is None
+    signed = agree_on(0, town.members)
+    assert signed.draft.tree.leaves == SETTLED_FIRST
+    assert signed.signers == 0b1111  # it signs what the observations of the others come to
+    town.attest(signed)
+    town.see(1)
+    town.end(1)
+    agree_on(1, town.members)
+    assert restored.store.observation(1, 1) is not None
 
 
 def test_journal__second_different_observation__is_refused(town: Town) -> None:

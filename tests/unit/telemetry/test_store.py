@@ -1,158 +1,55 @@
-"""The bitmap store: what is kept, what is refused, what a failing disk leaves behind."""
+# SPDX-License-Identifier: Apache-2.0
+"""The bitmap store in SQLite: all that any store does, and what its files may suffer."""
 
 from __future__ import annotations
 
+import itertools
+import random
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import InvalidValue
-from oracle.telemetry import store as store_module
-from oracle.telemetry.store import BitmapStore, EpochRecord, JournalledObservation, StoreError
-
-CLOCK = EpochClock(genesis=1000, length=200, tick=10)
-A = "0x" + "aa" * 20
-B = "0x" + "bb" * 20
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "store.db"
+from oracle.telemetry.store import rows
+from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.errors import StoreError
+from oracle.telemetry.store.opening import open_store
+from oracle.telemetry.store.records import Kind, Line
+from tests.store_suite import *  # noqa: F403
+from tests.store_suite import BULK, A, B, opened
 
 
 @pytest.fixture
-def store(path: Path) -> Iterator[BitmapStore]:
-    opened = BitmapStore(path, CLOCK, "net")
-    yield opened
-    opened.close()
+def place(tmp_path: Path) -> str:
+    return str(tmp_path / "a store?#%.db")
 
 
-def test_read__marks_of_every_kind__come_back(store: BitmapStore) -> None:
-    store.mark(B, 3, 0, sequence=7)
-    store.mark(A, 3, 19)
-    store.mark(A, 3, 19)
-    store.mark(A, 4, 1)
-    store.mark_bits(A, 3, 0b110)
-    store.mark_bits(B, 3, 0)
-    store.observe(3, 0b111)
-    store.observe(3, 0b1000)
-    store.unseen(B, 3, 0b10)
-    assert store.read(3) == EpochRecord(observed=0b1111, up={A: 1 << 19 | 0b110, B: 1}, unseen={B: 0b10})
-    assert list(store.read(3).up) == [A, B]
-    assert store.read(4) == EpochRecord(0, {A: 0b10}, {})
-    assert store.read(5) == EpochRecord(0, {}, {})
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Callable[[], str]:
+    numbers = itertools.count()
+    return lambda: str(tmp_path / f"restored-{next(numbers)}.db")
 
 
-def test_store__closed_and_opened__is_the_same(store: BitmapStore, path: Path) -> None:
-    store.mark(A, 0, 5, sequence=2**64 - 1)
-    store.mark(B, 0, 6, sequence=9)
-    store.observe(0, 0b111)
-    before = store.read(0)
-    store.mark(B, 0, 7, sequence=8)
+def test_open__another_schema__refused(store: BitmapStore, place: str) -> None:
     store.close()
-    again = BitmapStore(path, CLOCK, "net")
-    assert again.read(0).up == {A: 1 << 5, B: 0b11 << 6}
-    assert again.read(0).observed == before.observed
-    assert (again.last_sequence(A), again.last_sequence(B)) == (2**64 - 1, 9)
-    again.close()
-
-
-def test_last_sequence__marked_but_not_committed__is_known(store: BitmapStore) -> None:
-    assert store.last_sequence(A) == 0
-    store.mark(A, 0, 0, sequence=5)
-    store.mark(A, 0, 0, sequence=3)
-    assert store.last_sequence(A) == 5
-
-
-def test_fold__many_marks__happens_by_itself(store: BitmapStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "FOLD_AFTER", 3)
-    for tick in range(4):
-        store.mark(A, 0, tick)
-    store.commit()
-    assert store._database.execute("SELECT count(*) FROM log").fetchone() == (0,)
-    assert store.read(0).up == {A: 0b1111}
-
-
-@pytest.mark.parametrize(
-    ("node", "epoch", "tick", "sequence", "said"),
-    [
-        (A, -1, 0, 0, "epoch is -1"),
-        (A, 2**31, 0, 0, "epoch is 2147483648"),
-        (A, 0, -1, 0, "tick is -1, outside 0..19"),
-        (A, 0, 20, 0, "tick is 20, outside 0..19"),
-        (A, 0, 0, 2**64, "not a u64"),
-        (A, 0, 0, -1, "not a u64"),
-        ("0xAA" + "aa" * 19, 0, 0, 0, "lower case"),
-        ("aa" * 21, 0, 0, 0, "0x and 40 hex"),
-        ("0x" + "zz" * 20, 0, 0, 0, "0x and 40 hex"),
-        ("0x" + "a " * 20, 0, 0, 0, "0x and 40 hex"),
-        ("", 0, 0, 0, "0x and 40 hex"),
-    ],
-)
-def test_mark__value_that_cant_be__refused_and_nothing_kept(
-    store: BitmapStore, node: str, epoch: int, tick: int, sequence: int, said: str
-) -> None:
-    with pytest.raises(InvalidValue, match=said):
-        store.mark(node, epoch, tick, sequence)
-    assert not store.take()
-
-
-@pytest.mark.parametrize("bits", [-1, 1 << 20])
-def test_bits__beyond_the_epoch__refused(store: BitmapStore, bits: int) -> None:
-    for note in (lambda: store.mark_bits(A, 0, bits), lambda: store.observe(0, bits), lambda: store.unseen(A, 0, bits)):
-        with pytest.raises(InvalidValue):
-            note()
-    assert not store.take()
-
-
-def test_write__disk_refuses__marks_wait_for_the_next_commit(
-    store: BitmapStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Full:
-        in_transaction = False
-
-        def execute(self, *_: object) -> None:
-            raise sqlite3.OperationalError("database or disk is full")
-
-    store.mark(A, 0, 1)
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "_database", Full())
-        with pytest.raises(StoreError, match=r"store\.db: can't be written \(database or disk is full\); check"):
-            store.commit()
-    store.mark(B, 0, 2)
-    assert store.read(0).up == {A: 0b10, B: 0b100}
-
-
-def test_open__another_network_or_clock__refused(store: BitmapStore, path: Path) -> None:
-    store.close()
-    with pytest.raises(StoreError, match=r"another network .label 'net', not 'other'"):
-        BitmapStore(path, CLOCK, "other")
-    with pytest.raises(StoreError, match=r"another network .clock '1000/200/10', not '1000/200/20'"):
-        BitmapStore(path, EpochClock(1000, 200, 20), "net")
-
-
-def test_open__another_schema__refused(store: BitmapStore, path: Path) -> None:
-    store.close()
-    with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 99")
+    with sqlite3.connect(place) as database:
+        database.execute("UPDATE meta SET value = '99' WHERE key = 'schema'")
     database.close()
-    with pytest.raises(StoreError, match="has schema 99, this version reads 1"):
-        BitmapStore(path, CLOCK, "net")
+    with pytest.raises(StoreError, match="has schema 99, this version reads 2"):
+        opened(place)
 
 
-def test_open__in_use__refused(store: BitmapStore, path: Path) -> None:
-    with pytest.raises(StoreError, match=r"store\.db: is in use by another process; stop it"):
-        BitmapStore(path, CLOCK, "net")
-
-
-def test_open__not_a_store__refused_and_untouched(path: Path) -> None:
+@pytest.mark.parametrize("read_only", [False, True])
+def test_open__not_a_store__refused_and_untouched(tmp_path: Path, read_only: bool) -> None:
+    path = tmp_path / "theirs"
     path.write_bytes(b"a text that is long enough not to be taken for an empty database " * 50)
     before = path.read_bytes()
     with pytest.raises(StoreError, match="is not an oracle's store"):
-        BitmapStore(path, CLOCK, "net")
+        opened(str(path), read_only=read_only)
     assert path.read_bytes() == before
     path.unlink()
     with sqlite3.connect(path) as database:
@@ -160,47 +57,161 @@ def test_open__not_a_store__refused_and_untouched(path: Path) -> None:
     database.close()
     before = path.read_bytes()
     with pytest.raises(StoreError, match="is a database but not an oracle's store"):
-        BitmapStore(path, CLOCK, "net")
+        opened(str(path), read_only=read_only)
     assert path.read_bytes() == before
 
 
 def test_open__no_folder__refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="can't be opened"):
-        BitmapStore(tmp_path / "none" / "store.db", CLOCK, "net")
+        opened(str(tmp_path / "none" / "store.db"))
 
 
-def test_read__damaged_bitmap__told(store: BitmapStore) -> None:
-    store.mark(A, 0, 0)
-    store.read(0)
-    store._database.execute("UPDATE up SET bits = x'00'")
-    with pytest.raises(StoreError, match=r"store\.db: is damaged \(bitmap has 1 bytes.*\); restore"):
+def test_read__damaged_bitmap_or_log__told(store: BitmapStore, place: str) -> None:
+    track, way = store.track(Kind.LIVENESS, A), store.way("http")
+    store.mark(track, 0, 0, way)
+    store.fold()
+    with store._database.transaction():
+        store._database.run("UPDATE line SET bits = ? WHERE key = ?", rows.row(track, 1, bytes(63))[:-1] + b"\1", track)
+    with pytest.raises(StoreError, match=r"is damaged \(bitmap 64: its checksum is wrong\); restore it from a backup"):
         store.read(0)
+    with store._database.transaction():
+        store._database.run("DELETE FROM line WHERE key = ?", track)
+    store.mark(track, 0, 1, way)
+    store.commit()
+    with store._database.transaction():
+        store._database.run("UPDATE log SET marks = ?", b"torn")
+    with pytest.raises(
+        StoreError, match=r"is damaged \(log segment 2: its checksum is wrong\); restore it from a backup"
+    ):
+        opened(place, read_only=True).read(0)
 
 
-def test_journal__same_content_again__first_signature_stands(store: BitmapStore, path: Path) -> None:
-    held = store.journal_observation(4, 1, b"h" * 32, b"s" * 64, b"content")
-    assert held == JournalledObservation(b"h" * 32, b"s" * 64, b"content")
-    assert store.journal_observation(4, 1, b"h" * 32, b"t" * 64, b"content") == held
-    store.close()
-    again = BitmapStore(path, CLOCK, "net")
-    assert again.observation(4, 1) == held
-    assert again.observation(4, 2) is None
+def killed(place: str, to: Path) -> str:
+    """The files of a store as a kill at this moment would leave them."""
+    for suffix in ("", "-wal"):
+        shutil.copy(place + suffix, str(to) + suffix)
+    return str(to)
+
+
+@pytest.mark.parametrize("cut", [1, 20, 3000, 32_000, 70_000])
+def test_open__log_torn_by_a_power_cut__has_all_that_was_acknowledged(
+    store: BitmapStore, place: str, tmp_path: Path, cut: int
+) -> None:
+    track, way = store.track(Kind.LIVENESS, A), store.way("http")
+    for tick in range(5):
+        store.mark(track, 0, tick, way)
+        store.commit()
+    acknowledged = Path(place + "-wal").stat().st_size
+    store.mark_bits(track, 1, BULK, way)
+    store.commit()
+    torn = killed(place, tmp_path / "torn")
+    whole = Path(torn + "-wal").read_bytes()
+    assert len(whole) > acknowledged
+    Path(torn + "-wal").write_bytes(whole[: max(acknowledged, len(whole) - cut)])
+    again = opened(torn)
+    assert again.read(0).line(Kind.LIVENESS, A).up == 0b11111
+    assert again.read(1).lines == {}
+    again.mark(track, 0, 7, way)
     again.close()
 
 
-def test_journal__other_content__never_signed(store: BitmapStore) -> None:
-    store.journal_observation(4, 1, b"h" * 32, b"s" * 64, b"content")
-    with pytest.raises(StoreError, match="epoch 4, committee 1 is signed already with content 0x6868"):
-        store.journal_observation(4, 1, b"i" * 32, b"s" * 64, b"other")
-    store.journal_observation(4, 2, b"i" * 32, b"s" * 64, b"other")
-    store.journal_observation(5, 1, b"i" * 32, b"s" * 64, b"other")
-
-
-def test_state__put_twice__last_one_is_kept(store: BitmapStore, path: Path) -> None:
-    assert store.get_state("ledger") is None
-    store.put_state("ledger", b"one")
-    store.put_state("ledger", b"two")
+def filled(place: str) -> int:
+    """A store of 400 nodes, closed; returns its bytes."""
+    store = opened(place)
+    way = store.way("http")
+    for number in range(400):
+        store.mark_bits(store.track(Kind.LIVENESS, number.to_bytes(20, "big")), 0, BULK, way)
     store.close()
-    again = BitmapStore(path, CLOCK, "net")
-    assert again.get_state("ledger") == b"two"
+    return Path(place).stat().st_size
+
+
+@pytest.mark.parametrize("tenths", range(10))
+def test_open__main_file_cut_short__is_told(place: str, tenths: int) -> None:
+    size = filled(place)
+    with Path(place).open("r+b") as file:
+        file.truncate(size * tenths // 10 + tenths % 2)
+    with pytest.raises(StoreError, match="restore it from a backup"):
+        opened(place)
+
+
+@pytest.mark.parametrize("tenths", range(10))
+def test_read__hole_in_the_main_file__is_told_or_costs_nothing(place: str, tenths: int) -> None:
+    """What a disk loses is never taken for a node's silence."""
+    size = filled(place)
+    with Path(place).open("r+b") as file:
+        file.seek(size * tenths // 10 + 100)
+        file.write(bytes(512))
+    found, told = told_of(place)
+    assert "restore it from a backup" in told or found == [BULK] * 400
+
+
+def told_of(place: str) -> tuple[list[int], str]:
+    """What a store has of its nodes, or why it can't tell."""
+    try:
+        store = opened(place)
+        try:
+            return [line.up for line in store.read(0).lines[Kind.LIVENESS].values()], ""
+        finally:
+            store.close()
+    except StoreError as error:
+        return [], str(error)
+
+
+def test_fold__new_track_not_yet_durable__keeps_its_row_from_the_disk(
+    store: BitmapStore, place: str, tmp_path: Path
+) -> None:
+    """A row on the disk before its track would be another track's after a kill."""
+    a, way = store.track(Kind.LIVENESS, A), store.way("http")
+    store.mark(a, 0, 1, way)
+    store.commit()
+    b = store.track(Kind.LIVENESS, B)
+    store.mark(b, 0, 2, way)
+    store._fold_slice(1.0)
+    assert store.logged == 0
+    again = opened(killed(place, tmp_path / "killed"))
+    other = again.track(Kind.LIVENESS, b"\xcc" * 20)
+    assert other == b
+    again.mark(other, 0, 3, way)
+    assert again.read(0).lines[Kind.LIVENESS] == {A: Line(0b10, 0, 1), b"\xcc" * 20: Line(0b1000, 0, 1)}
     again.close()
+
+
+def test_size__a_day_in_ten_second_ticks__is_within_its_budget(place: str) -> None:
+    """Bytes per node and epoch: 1,080 are the bare bits."""
+    clock, nodes = EpochClock(0, 86_400, 10), 300
+    whole = (1 << 8640) - 1
+    store = open_store(place, clock, "net")
+    empty = store.size()
+    way = store.way("http")
+    chance = random.Random(7)
+    for epoch in range(3):
+        store.observe(way, epoch, whole)
+        for number in range(nodes):
+            # One beat in a hundred is lost, and each node is away for a while; one in ten is a coin.
+            lost = sum(1 << chance.randrange(8640) for _ in range(86)) | ((1 << chance.randrange(400)) - 1) << 1000
+            bits = chance.getrandbits(8640) if number % 10 == 0 else whole & ~lost
+            store.mark_bits(store.track(Kind.LIVENESS, number.to_bytes(20, "big")), epoch, bits, way)
+    store.commit()
+    assert (store.size() - empty) / nodes / 3 < 1.1 * 1080
+    before = store.read(1)
+    store.compact(3)
+    assert (store.size() - empty) / nodes / 3 < 400
+    assert store.read(1) == before
+    store.close()
+
+
+def test_rows__of_either_form__come_back_and_damage_is_seen() -> None:
+    plain = rows.row(64, 3, bytes(range(62)) + b"\xff")
+    full = rows.packed(rows.row(64, 3, b"\xff" * 63))
+    assert len(full) < 30
+    assert rows.packed(plain) == plain  # not worth it
+    assert rows.packed(full) == full
+    assert rows.bits(64, 3, full, 8 * 63) == (1 << 8 * 63) - 1
+    for key, ways in ((65, 3), (64, 2)):
+        with pytest.raises(InvalidValue, match="checksum"):
+            rows.bits(key, ways, plain, 8 * 63)
+    for whole in (plain, full):
+        for place_ in range(len(whole)):
+            damaged = whole[:place_] + bytes([whole[place_] ^ 4]) + whole[place_ + 1 :]
+            with pytest.raises(InvalidValue, match="bitmap"):
+                rows.bits(64, 3, damaged, 8 * 63)

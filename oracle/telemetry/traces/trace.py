@@ -14,7 +14,7 @@ from os import PathLike
 from pathlib import Path
 
 from oracle.ground.clock import EpochClock
-from oracle.telemetry.trace_rows import Row, TraceError, rows, show
+from oracle.telemetry.traces.trace_rows import Row, TraceError, rows, show
 
 __all__ = ["TickBits", "Trace", "TraceError", "load"]
 

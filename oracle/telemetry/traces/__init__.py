@@ -1,0 +1,1 @@
+"""Recorded availability of real nodes, read tick by tick, for replays."""
