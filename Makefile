@@ -36,11 +36,16 @@ SOL_FILES = $(shell find contracts tests/forge -name '*.sol' -not -path '*/.cach
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	  /^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: .venv/.ok node_modules/.ok $(SOLC) ## install everything into this folder
 	@true
+
+# Servers that tests talk to. Not part of `setup`: only tests and benchmarks need them.
+.PHONY: services
+services: setup ## put a broker, PostgreSQL and Prometheus under .services
+	@$(PYTHON) scripts/services
 
 .PHONY: demo
 demo: setup ## run the demonstration (options: ARGS="...")
@@ -48,7 +53,7 @@ demo: setup ## run the demonstration (options: ARGS="...")
 
 .PHONY: clean
 clean: ## remove everything that was installed or built
-	rm -rf .venv node_modules .ape .solcx .cache .build contracts/.cache
+	rm -rf .venv node_modules .ape .solcx .services .cache .build contracts/.cache
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -59,7 +64,7 @@ clean: ## remove everything that was installed or built
 test: lint test-forge test-ape test-python ## lint and run every suite
 
 .PHONY: test-python
-test-python: setup ## the pytest suites (options: ARGS="...")
+test-python: services ## the pytest suites (options: ARGS="...")
 	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 2 --dist loadfile $(ARGS)
 
 .PHONY: test-ape
@@ -75,6 +80,14 @@ test-forge: setup ## the Solidity fuzz and invariant suite
 	  command -v forge >/dev/null || { echo "forge is not on PATH. Cure: install Foundry 1.7 or newer." >&2; exit 1; }; \
 	  echo "forge test"; forge test; \
 	else echo "no forge tests"; fi
+
+# atheris has wheels for Linux on x86-64 only, so it stays out of the lock and of `make test`.
+.PHONY: fuzz
+fuzz: setup ## fuzz what strangers send, a minute each (options: ARGS="...")
+	@$(PYTHON) -c 'import atheris' 2>/dev/null \
+	  || $(BIN)/uv pip install --quiet --python $(PYTHON) --only-binary atheris 'atheris>=3,<4' \
+	  || { echo "fuzz: atheris has no package for this machine. Cure: run it on Linux on x86-64." >&2; exit 1; }
+	@$(PYTHON) -m tests.fuzz.run $(ARGS)
 
 .PHONY: lint
 lint: setup ## check style and types, change nothing
@@ -104,12 +117,25 @@ gas: setup ## measure gas, print the table, write docs/gas.md
 bench: setup ## time the closing of an epoch, write docs/performance.md
 	@$(PYTHON) -m benchmarks.closing $(ARGS)
 
+.PHONY: bench-telemetry
+bench-telemetry: services ## time the intake and the store, write docs/performance-telemetry.md
+	@$(PYTHON) -m benchmarks.telemetry $(ARGS)
+
+.PHONY: soak-telemetry
+soak-telemetry: setup ## bring the whole network's heartbeats for minutes (ARGS="--minutes 5 --rate 4672")
+	@$(PYTHON) -m benchmarks.soak $(ARGS)
+
+.PHONY: crash-telemetry
+crash-telemetry: services ## kill the intake under load, again and again (ARGS="--kills 100 --store postgres")
+	@$(PYTHON) -m benchmarks.crash $(ARGS)
+
 ##@ Dependencies
 
 .PHONY: lock
 lock: $(UV) ## resolve both lock files again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --generate-hashes \
 	  --no-header --no-annotate --no-emit-index-url --output-file requirements.lock pyproject.toml
+	$(PYTHON) scripts/image-requirements
 	npm install --package-lock-only --ignore-scripts --no-audit --no-fund
 
 .venv/.ok: requirements.lock scripts/epochal $(UV)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.services"]
+
 TESTS = Path(__file__).resolve().parent
 KINDS = ("unit", "property", "contract", "chain", "e2e")
 WITHOUT_SOCKETS = ("unit", "property")

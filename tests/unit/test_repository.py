@@ -59,6 +59,16 @@ def test_solidity__first_line__is_the_licence() -> None:
     assert not bare, f"line 1 must be {licence!r} in {bare}"
 
 
-@pytest.mark.parametrize("name", [".ci/run", "scripts/epochal", "scripts/prerequisites", "scripts/solc"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".ci/run",
+        "scripts/epochal",
+        "scripts/image-requirements",
+        "scripts/prerequisites",
+        "scripts/services",
+        "scripts/solc",
+    ],
+)
 def test_command__in_the_tree__can_be_run(name: str) -> None:
     assert os.access(ROOT / name, os.X_OK)

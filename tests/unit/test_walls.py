@@ -17,16 +17,19 @@ GROUND = "oracle.ground"
 SIGNING = "oracle.signing"
 TELEMETRY = "oracle.telemetry"
 COMMITTEE = "oracle.committee"
-HEARTBEAT = "oracle.telemetry.heartbeat"
+WIRE = "oracle.telemetry.wire"
+SERVICE = "oracle.service"
 
 # Room -> what it may import besides itself; a name stands for everything inside it too.
 WALLS: dict[str, set[str]] = {
-    "cli": {"scenario", "node", "settlement", COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
+    "cli": {"scenario", "node", "settlement", SERVICE, COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
     "scenario": {"node", "settlement", COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
-    "node": {GROUND, SIGNING, HEARTBEAT},
+    "node": {GROUND, SIGNING, WIRE},
     "settlement": {"chain", GROUND},
+    SERVICE: {"chain", COMMITTEE, TELEMETRY, SIGNING, GROUND},
     COMMITTEE: {"chain", TELEMETRY, SIGNING, GROUND},
     TELEMETRY: {GROUND, SIGNING},
+    WIRE: {GROUND, SIGNING},
     SIGNING: {GROUND},
     "chain": {GROUND, SIGNING},
     GROUND: set(),

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.ground.clock import EpochClock
-from oracle.telemetry.trace import Trace, TraceError, load
+from oracle.telemetry.traces.trace import Trace, TraceError, load
 
 Row = tuple[int, int, str]
 STATES = st.sampled_from(["up", "down", "unknown"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from oracle.ground.clock import EpochClock
-from oracle.telemetry.trace import TickBits, Trace, TraceError, load
+from oracle.telemetry.traces.trace import TickBits, Trace, TraceError, load
 
 HEADER = "node,start,end,state\n"
 CLOCK = EpochClock(genesis=1000, length=100, tick=10)

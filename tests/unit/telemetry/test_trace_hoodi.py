@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from oracle.ground.clock import EpochClock
-from oracle.telemetry.trace import load
+from oracle.telemetry.traces.trace import load
 
 TICK = 384
 CLOCK = EpochClock(genesis=1_770_508_824, length=86_400, tick=TICK)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 
-from oracle.telemetry.store import BitmapStore, StoreError
+from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.errors import StoreError
 
 _LOG = logging.getLogger("epochal.telemetry")
 
@@ -23,6 +25,11 @@ class GroupCommit:
         self._task = asyncio.create_task(self._run())
         self.failure: str | None = None
         """Why the last commit failed, or None if it succeeded."""
+        self.commits = 0
+        """How many succeeded."""
+        self.failures = 0
+        self.slowest = 0.0
+        """Seconds that the slowest one took."""
 
     async def durable(self) -> None:
         """Return when everything marked before the call is durable. StoreError if it could not be made so."""
@@ -49,19 +56,26 @@ class GroupCommit:
             await self._wanted.wait()
             self._wanted.clear()
             waiting, self._next = self._next, loop.create_future()
+            began = time.monotonic()
             try:
                 await loop.run_in_executor(self._thread, self._store.write, self._store.take())
             except StoreError as error:
                 if self.failure is None:
                     _LOG.error("heartbeats are not durable: %s", error)
                 self.failure = str(error)
+                self.failures += 1
                 waiting.set_exception(error)
                 waiting.exception()  # nobody may be waiting
             except BaseException as error:
                 self.failure = f"{error!r}"
+                self.failures += 1
                 waiting.set_exception(StoreError(f"the commit failed by a bug: {error!r}; restart the oracle"))
                 waiting.exception()
                 raise
             else:
+                if self.failure is not None:
+                    _LOG.warning("heartbeats are durable again")
                 self.failure = None
+                self.commits += 1
+                self.slowest = max(self.slowest, time.monotonic() - began)
                 waiting.set_result(None)

@@ -1,0 +1,153 @@
+"""`epochal oracle intake`: collects telemetry for one oracle until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from chain.client import Chain
+from chain.network import Addresses, Network
+from oracle.committee.anchor import AnchorReader
+from oracle.ground.clock import EpochClock
+from oracle.ground.errors import EpochalError
+from oracle.ground.typed_data import Domain
+from oracle.service.chain_roster import ChainRoster
+from oracle.service.errors import SettingsError
+from oracle.service.settings import (
+    ChainNetwork,
+    FixedNetwork,
+    IntakeSettings,
+    fixed_clock,
+    load_nodes,
+    parse_secret,
+)
+from oracle.signing.signer import Signer
+from oracle.telemetry.intake.collector import Collector
+from oracle.telemetry.intake.roster import FixedRoster, Roster
+from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.opening import open_store
+from oracle.telemetry.ways.http import HttpLimits, HttpWay
+
+_LOG = logging.getLogger("epochal.service")
+_ROSTER_SECONDS = 15
+_HOUSEKEEPING_SECONDS = 60
+_GARBAGE_THRESHOLDS = (100_000, 20, 50)
+"""Python's own (700, 10, 10) look through thousands of requests under way so often that it takes a third of a core."""
+
+
+class WayIn(Protocol):
+    """A further way in, such as a broker or probes: started after the collector and stopped before it."""
+
+    async def start(self) -> object:
+        """Begin."""
+
+    async def stop(self) -> None:
+        """End."""
+
+
+MakeWay = Callable[[Collector, IntakeSettings], WayIn]
+
+
+def run_intake(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], environment: Mapping[str, str]) -> int:
+    """Collect until SIGTERM or SIGINT; returns the exit code 0. SettingsError, StoreError, ServerError at the start."""
+    secret = None
+    if settings.secret_env is not None:
+        secret = parse_secret(settings.secret_env, environment.get(settings.secret_env))
+    asyncio.run(_run(settings, signer, ways, secret))
+    return 0
+
+
+async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], secret: bytes | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock, domain, roster, refresh = await asyncio.to_thread(_network, settings)
+    label = f"{domain.chain_id}:{domain.contract.lower()}"
+    async with AsyncExitStack() as stack:
+        store = open_store(settings.store, clock, label)
+        stack.callback(store.close)
+        collector = Collector(store, clock, signer, domain, roster, secret=secret)
+        await collector.start()
+        stack.push_async_callback(collector.stop)
+        http = HttpWay(collector, HttpLimits(trust_forwarded=settings.trust_forwarded), settings.way("http"))
+        url = await http.start(*settings.listen)
+        stack.push_async_callback(http.stop)
+        for make in ways:
+            way = make(collector, settings)
+            await way.start()
+            stack.push_async_callback(way.stop)
+        scheduler = AsyncIOScheduler(
+            timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
+        )
+        scheduler.add_job(_refresh, "interval", seconds=_ROSTER_SECONDS, args=[refresh], id="roster")
+        scheduler.add_job(
+            _keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, args=[store, collector, settings], id="store"
+        )
+        scheduler.start()
+        stack.callback(scheduler.shutdown, wait=False)
+        gc.freeze()
+        gc.set_threshold(*_GARBAGE_THRESHOLDS)
+        _say(f"oracle {signer.address}: listening on {url}, {len(roster)} nodes known, store {store.location}")
+        await stop.wait()
+        _say(f"oracle {signer.address}: stopping")
+    _say(f"oracle {signer.address}: stopped after {sum(collector.intake.accepted.values())} heartbeats")
+
+
+class _Sized(Roster, Protocol):
+    def __len__(self) -> int:
+        """How many nodes it knows."""
+
+
+def _network(settings: IntakeSettings) -> tuple[EpochClock, Domain, _Sized, Callable[[], None]]:
+    """Clock, heartbeat domain, roster, and what brings the roster up to date."""
+    told = settings.network
+    if isinstance(told, FixedNetwork):
+        clock, domain = fixed_clock(told, settings.tick)
+        fixed = FixedRoster(load_nodes(told.nodes))
+        return clock, domain, fixed, lambda: fixed.replace(load_nodes(told.nodes))
+    assert isinstance(told, ChainNetwork)
+    try:
+        addresses = Addresses.load(told.deployment)
+    except (OSError, ValueError, TypeError) as error:
+        raise SettingsError(
+            f"--network {told.deployment}: is no file of a network's addresses ({error}); give the one that the "
+            "deployment wrote"
+        ) from error
+    network = Network(Chain(told.rpc), addresses)
+    roster = ChainRoster(network, AnchorReader(network))
+    roster.refresh()
+    return network.clock(settings.tick), network.heartbeat_domain, roster, roster.refresh
+
+
+async def _refresh(refresh: Callable[[], None]) -> None:
+    """Bring the roster up to date; an answer that can't be had leaves it as it was, until the next time."""
+    try:
+        await asyncio.to_thread(refresh)
+    except EpochalError as error:
+        _LOG.warning("the roster stays as it was: %s", error)
+
+
+async def _keep_house(store: BitmapStore, collector: Collector, settings: IntakeSettings) -> None:
+    """Compress and delete what is old enough now."""
+    now = collector.now()
+    if now < collector.clock.genesis:
+        return
+    epoch = collector.clock.epoch_at(int(now))
+    try:
+        if settings.retain is not None and epoch > settings.retain:
+            await asyncio.to_thread(store.forget, epoch - settings.retain)
+        if settings.compact_after is not None and epoch > settings.compact_after:
+            await asyncio.to_thread(store.compact, epoch - settings.compact_after)
+    except EpochalError as error:
+        _LOG.error("old epochs stay as they are: %s", error)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

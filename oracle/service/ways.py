@@ -1,0 +1,89 @@
+"""The ways in that an intake has besides HTTP, as its options name them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from oracle.ground.errors import EpochalError
+from oracle.service.errors import SettingsError
+from oracle.service.intake_service import MakeWay
+from oracle.service.settings import parse_secret
+from oracle.telemetry.probes.prober import Prober, ProbeSettings
+from oracle.telemetry.ways.mqtt import MqttSettings, MqttWay
+from oracle.telemetry.ways.prometheus import PrometheusPull, PrometheusSettings
+from oracle.telemetry.wire.mqtt_connection import Broker
+
+
+def over_mqtt(
+    url: str, username: str | None, password_env: str | None, ca_file: Path | None, environment: Mapping[str, str]
+) -> MakeWay:
+    """The way in over the broker at `url`. SettingsError for credentials that don't go together."""
+    if (username is None) != (password_env is None):
+        raise SettingsError("--mqtt-username and --mqtt-password-env belong together: give both or neither")
+    password = None
+    if password_env is not None:
+        password = environment.get(password_env)
+        if not password:
+            raise SettingsError(f"--mqtt-password-env {password_env}: the variable is not set: put the password in it")
+    if not url.startswith(("mqtt://", "mqtts://")):
+        raise SettingsError(f"--mqtt is {url!r}: give mqtt://HOST:PORT or mqtts://HOST:PORT")
+    broker = Broker(url, username, password, ca_file)
+
+    def make(collector: Any, settings: Any) -> MqttWay:
+        secret = None
+        if settings.secret_env is not None:
+            secret = parse_secret(settings.secret_env, environment.get(settings.secret_env))
+        worker = settings.worker or "1"
+        return MqttWay(collector, MqttSettings(broker, worker, secret), settings.way("mqtt"))
+
+    return make
+
+
+def from_prometheus(settings: PrometheusSettings) -> MakeWay:
+    """The way in from a Prometheus server."""
+    return lambda collector, _: PrometheusPull(collector, settings)
+
+
+def by_probes(targets: Path, settings: ProbeSettings) -> MakeWay:
+    """The oracle's own probes of the workloads that a JSON file names; the file is read again when it changes."""
+    read = _Targets(targets)
+    read()
+    return lambda collector, _: Prober(collector, read, settings)
+
+
+class _Targets:
+    """A file's targets, as it is now. SettingsError at first; later a broken file leaves them as they were."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp: tuple[int, int] | None = None
+        self._targets: dict[int, str] = {}
+
+    def __call__(self) -> Mapping[int, str]:
+        try:
+            found = self._path.stat()
+            stamp = (found.st_mtime_ns, found.st_size)
+            if stamp != self._stamp:
+                self._targets = _read_targets(self._path)
+                self._stamp = stamp
+        except (OSError, SettingsError) as error:
+            if self._stamp is None:
+                raise SettingsError(
+                    f"--probes {self._path}: {error}; give a JSON object of assignment to URL"
+                ) from None
+        return self._targets
+
+
+def _read_targets(path: Path) -> dict[int, str]:
+    try:
+        read: Any = json.loads(path.read_text(encoding="utf-8"))
+        targets = {int(assignment): url for assignment, url in read.items()}
+    except (ValueError, AttributeError, RecursionError, EpochalError) as error:
+        raise SettingsError(f"can't be read ({error})") from error
+    wrong = next((url for url in targets.values() if not isinstance(url, str)), None)
+    if wrong is not None:
+        raise SettingsError(f"{wrong!r} is no URL")
+    return targets

@@ -1,0 +1,100 @@
+"""Sessions of the cheap heartbeats, and what the intake remembers of each node.
+
+All of it is memory of one process: after a restart a node opens a new session, and its old heartbeats are
+worthless with the challenges they carried.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import Any
+
+from oracle.ground.keccak import keccak256
+from oracle.telemetry.wire.session import Session, session_public_key
+
+LIFETIME = 6 * 3600
+"""Seconds for which a session lives after it was opened."""
+PER_NODE = 2
+"""Sessions of one node; a further one ends the oldest."""
+
+
+class NodeState:
+    """What the intake remembers of a node between its heartbeats."""
+
+    __slots__ = ("beats", "node", "rotation", "sequence", "sessions", "tick", "track", "workloads")
+
+    def __init__(self, node: str, track: int) -> None:
+        self.node = node
+        self.track = track
+        self.sequence = 0
+        """The last accepted one, as long as `rotation` (of its acceptance) is the present or the last one."""
+        self.rotation = -2
+        self.tick = -1
+        """The last tick in which it was heard, counted from genesis."""
+        self.beats = 0
+        """Accepted heartbeats in that tick."""
+        self.sessions: list[bytes] = []
+        self.workloads: dict[tuple[int, bool], int] = {}
+        """Tracks of what it reports: by assignment, and whether it was healthy."""
+
+    def last_sequence(self, rotation: int) -> int:
+        """The sequence above which the next one has to be. A challenge lives for two rotations, and so does this."""
+        return self.sequence if rotation - self.rotation <= 1 else 0
+
+
+class OpenSession:
+    """A session: whose, until when, and its keyed hash with a challenge taken in already, the last one it used."""
+
+    __slots__ = ("_key", "challenge", "expires", "hasher", "rotation", "state")
+
+    def __init__(self, session: Session, state: NodeState, expires: float) -> None:
+        self.state = state
+        self.expires = expires
+        self.rotation = -2
+        """The last one in which the roster knew the node and `challenge` was one of the two that live."""
+        self.challenge = b""
+        self.hasher: Any = None
+        self._key = session.key
+
+    def take(self, challenge: bytes) -> None:
+        """Have `hasher` take in that challenge."""
+        self.challenge = challenge
+        self.hasher = hashlib.blake2b(challenge, key=self._key, digest_size=16)
+
+
+class Sessions:
+    """The open sessions of one intake, and the secret key that they are agreed with.
+
+    The key is new in each process, or follows from `secret` (32 bytes), which intakes that share a load have in common:
+    then each of them can take every opening.
+    """
+
+    def __init__(self, secret: bytes | None = None) -> None:
+        self.secret = os.urandom(32) if secret is None else keccak256(b"Epochal session secret" + secret)
+        self.public_key = session_public_key(self.secret)
+        self._open: dict[bytes, OpenSession] = {}
+        self.find = self._open.get
+        """The session of an id, or None; a bound method, since it is asked at each heartbeat."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, session: Session, state: NodeState, now: float) -> OpenSession | None:
+        """Keep a session that a node signed for; None if another node has one of the same id."""
+        known = self._open.get(session.id)
+        if known is not None and known.state is not state:
+            return None
+        opened = self._open[session.id] = OpenSession(session, state, now + LIFETIME)
+        if session.id in state.sessions:
+            state.sessions.remove(session.id)
+        state.sessions.append(session.id)
+        while len(state.sessions) > PER_NODE:
+            self._open.pop(state.sessions.pop(0), None)
+        return opened
+
+    def close(self, session: bytes) -> None:
+        """Forget a session."""
+        known = self._open.pop(session, None)
+        if known is not None and session in known.state.sessions:
+            known.state.sessions.remove(session)

@@ -1,0 +1,1 @@
+"""Probes: the oracle asks workloads itself whether they answer."""

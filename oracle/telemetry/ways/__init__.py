@@ -1,0 +1,1 @@
+"""Ways in: thin adapters between a transport and the intake."""

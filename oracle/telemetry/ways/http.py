@@ -1,0 +1,339 @@
+"""The way in over HTTP: how nodes reach one oracle. `openapi.json` beside this file describes it.
+
+Answers are JSON. A refusal names its reason and its cure. A proxy in front of this server ends TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
+from prometheus_client.core import Metric
+
+from oracle.ground.errors import EpochalError
+from oracle.telemetry.intake.collector import Collector
+from oracle.telemetry.intake.intake import MAX_BODY, Reason, Refused, Tally
+from oracle.telemetry.intake.limits import Budget
+from oracle.telemetry.intake.metrics import CONTENT_TYPE, counter, exposition, gauge
+from oracle.telemetry.store.errors import StoreError
+from oracle.telemetry.ways import answers
+from oracle.telemetry.ways.answers import Answer
+
+_LOG = logging.getLogger("epochal.telemetry.http")
+# Whoever sends us no HTTP gets a 400, not a page of our log.
+_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+
+_BODY_SECONDS: Final = 10
+_HEADER_SECONDS: Final = 10
+_IDLE_SECONDS: Final = 120
+_OPENAPI: Final = Path(__file__).with_name("openapi.json").read_bytes()
+_RECEIPT: Final = re.compile(r"/v1/receipts/(0x[0-9a-fA-F]{40})/(0|[1-9][0-9]{0,8})")
+_METHODS: Final = {
+    "/v1/heartbeats": "POST",
+    "/v1/sessions": "POST",
+    "/v1/challenge": "GET",
+    "/v1/openapi.json": "GET",
+    "/live": "GET",
+    "/ready": "GET",
+    "/metrics": "GET",
+}
+# What a refusal costs its sender: the signature that was checked in vain, or nearly nothing.
+_COST: Final = {Reason.BAD_SIGNATURE: 1.0, Reason.UNKNOWN_NODE: 1.0, Reason.STALE_CHALLENGE: 0.2}
+_LITTLE: Final = 0.05
+_RECEIPT_COST: Final = 1.0
+
+
+class ServerError(EpochalError):
+    """The telemetry server can't listen."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpLimits:
+    """What senders may cost.
+
+    connections       open ones, all together
+    per_peer          open ones of one address
+    waiting           requests being answered at a time, all together
+    wasted_per_second, wasted_burst   refused work of one address: a signature checked in vain is one unit
+    trust_forwarded   the sender is the last address of X-Forwarded-For: only behind a proxy that sets it
+    """
+
+    connections: int = 60_000
+    per_peer: int = 2_000
+    waiting: int = 20_000
+    wasted_per_second: float = 20.0
+    wasted_burst: float = 500.0
+    trust_forwarded: bool = False
+
+
+class HttpWay:
+    """Serves one collector over HTTP."""
+
+    def __init__(self, collector: Collector, limits: HttpLimits | None = None, name: str = "http") -> None:
+        self.limits = limits or HttpLimits()
+        self.shed: Counter[str] = Counter(dict.fromkeys(_SHED, 0))
+        """Requests and connections that were turned away before their heartbeats were looked at, by reason."""
+        self.requests = 0
+        self.open_connections: Counter[str] = Counter()
+        self._collector = collector
+        self._way = collector.eyes.way(name)
+        self._wasted = Budget(self.limits.wasted_per_second, self.limits.wasted_burst)
+        self._waiting = 0
+        self._runner: web.ServerRunner | None = None
+        collector.told_by_ways.append(self._metrics)
+
+    def _metrics(self) -> Iterator[Metric]:
+        yield counter("epochal_http_requests", "Requests over HTTP.", self.requests)
+        turned_away = "Requests and connections turned away unread, by reason."
+        yield counter("epochal_http_turned_away", turned_away, self.shed)
+        yield gauge("epochal_http_connections", "Open connections.", self.open_connections.get("", 0))
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
+        """Listen, and return the URL it is bound to (port 0: any free one). ServerError if it can't."""
+        # A bare server: the router and middlewares of an application would cost more than a signature check.
+        server = _Server(self)
+        runner = web.ServerRunner(server, shutdown_timeout=5)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, backlog=4096).start()
+        except OSError as error:
+            await runner.cleanup()
+            raise ServerError(f"can't listen on {host}:{port} ({error.strerror}); name another address") from error
+        self._runner = runner
+        self._way.trouble = None
+        bound = runner.addresses[0]
+        return f"http://[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"http://{bound[0]}:{bound[1]}"
+
+    async def stop(self) -> None:
+        """Answer the requests under way and stop listening."""
+        self._way.trouble = "stopped"
+        if self._runner:
+            await self._runner.cleanup()
+        self._runner = None
+
+    # Requests.
+
+    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request."""
+        self.requests += 1
+        if isinstance(request.protocol, _Connection):
+            request.protocol.asked = True
+        path = request.path
+        wanted = _METHODS.get(path) or ("GET" if path.startswith("/v1/receipts/") else None)
+        if wanted is None:
+            return _json(*answers.problem(404, "path", "use a path of /v1/openapi.json"))
+        if request.method != wanted:
+            return _json(*answers.problem(405, "method", f"send {wanted} to this path"), {"Allow": wanted})
+        if self._waiting >= self.limits.waiting:
+            return self._turn_away("overload", answers.problem(503, "overload", "send again later"))
+        peer = self._peer(request)
+        self._waiting += 1
+        try:
+            return await self._route(request, path, peer)
+        finally:
+            self._waiting -= 1
+
+    async def _route(self, request: web.BaseRequest, path: str, peer: str) -> web.StreamResponse:
+        if path == "/v1/heartbeats":
+            return await self._heartbeats(request, peer)
+        if path == "/v1/challenge":
+            return _json(200, self._collector.intake.terms())
+        if path == "/v1/sessions":
+            return await self._session(request, peer)
+        if path == "/v1/openapi.json":
+            return web.Response(body=_OPENAPI, content_type="application/json")
+        if path == "/live":
+            return _json(200, {"live": True})
+        if path == "/ready":
+            return self._ready()
+        if path == "/metrics":
+            return web.Response(body=exposition(self._collector), headers={"Content-Type": CONTENT_TYPE})
+        return await self._receipt(path, peer)
+
+    def _ready(self) -> web.Response:
+        trouble = self._collector.trouble()
+        ways = {way.name: way.trouble for way in self._collector.eyes.ways.values()}
+        reason = trouble or next((f"{name}: {told}" for name, told in ways.items() if told), None)
+        return _json(503 if reason else 200, {"ready": reason is None, "reason": reason})
+
+    async def _heartbeats(self, request: web.BaseRequest, peer: str) -> web.Response:
+        body = await self._body(request, peer)
+        if not isinstance(body, bytes):
+            return body
+        collector = self._collector
+        intake, received = collector.intake, collector.now()
+        tally = Tally()
+        for _ in intake.judge(body, tally, self._way, received):
+            await asyncio.sleep(0)
+        status, answer = answers.heartbeats(intake, tally, received, collector.now())
+        if tally.refused:
+            self._charge(peer, (refused.reason for _, refused in tally.refused))
+        if tally.accepted:
+            try:
+                await collector.commits.durable()
+            except StoreError as error:
+                return self._turn_away("storage", answers.not_stored(error))
+        return _json(status, answer)
+
+    async def _session(self, request: web.BaseRequest, peer: str) -> web.Response:
+        body = await self._body(request, peer)
+        if not isinstance(body, bytes):
+            return body
+        opened = self._collector.intake.open_session(body)
+        if isinstance(opened, Refused):
+            self._charge(peer, (opened.reason,))
+        return _json(*answers.session(opened))
+
+    async def _receipt(self, path: str, peer: str) -> web.Response:
+        asked = _RECEIPT.fullmatch(path)
+        if asked is None:
+            return _json(*answers.problem(400, "receipt", "ask for /v1/receipts/NODE/EPOCH: an address, a number"))
+        # Each one costs a signature, so they are rationed like refusals.
+        if not self._wasted.has(peer, time.monotonic()):
+            return self._too_many()
+        self._wasted.spend(peer, _RECEIPT_COST, time.monotonic())
+        node, epoch = asked[1].lower(), int(asked[2])
+        try:
+            signed = await asyncio.to_thread(self._collector.intake.receipt, node, epoch)
+            if signed is not None:
+                await self._collector.commits.durable()
+        except StoreError as error:
+            return self._turn_away("storage", answers.not_stored(error))
+        return _json(*answers.receipt(signed))
+
+    async def _body(self, request: web.BaseRequest, peer: str) -> bytes | web.Response:
+        """The request's body, or the answer to a request whose body isn't worth reading."""
+        if not self._wasted.has(peer, time.monotonic()):
+            return self._too_many()
+        failure = self._collector.trouble()
+        if failure:
+            return self._turn_away("storage", answers.not_stored(failure))
+        if (request.content_length or 0) > MAX_BODY:
+            return self._turn_away("too_large", answers.too_large())
+        try:
+            if request.content.is_eof():  # it came with the headers; a deadline would cost as much as a hash
+                body: bytes | None = request.content.read_nowait()
+            else:
+                async with asyncio.timeout(_BODY_SECONDS):
+                    body = await _read(request)
+        except TimeoutError:
+            return self._turn_away("slow", answers.problem(408, "slow", f"send the body within {_BODY_SECONDS} s"))
+        except (web.RequestPayloadError, ConnectionError):
+            told = answers.problem(400, "body", "send the whole body that the headers announce")
+            return self._turn_away("body", told)
+        if body is None or answers.is_too_large(body):
+            return self._turn_away("too_large", answers.too_large())
+        return body
+
+    # Refusals of whole requests.
+
+    def _charge(self, peer: str, reasons: Any) -> None:
+        self._wasted.spend(peer, sum(_COST.get(reason, _LITTLE) for reason in reasons), time.monotonic())
+
+    def _peer(self, request: web.BaseRequest) -> str:
+        if self.limits.trust_forwarded:
+            told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+            if told:
+                return told
+        return request.remote or ""
+
+    def _too_many(self) -> web.Response:
+        cure = "wait a minute; most of what came from here was refused"
+        return self._turn_away("too_many_refused", answers.problem(429, "too_many_refused", cure))
+
+    def _turn_away(self, reason: str, answer: Answer) -> web.Response:
+        self.shed[reason] += 1
+        return _json(*answer)
+
+
+_SHED: Final = ("overload", "slow", "body", "too_large", "too_many_refused", "storage", "connections", "headers")
+
+
+class _Server(web.Server):
+    """aiohttp's server, whose connections are counted and have to bring a request in time."""
+
+    def __init__(self, way: HttpWay) -> None:
+        super().__init__(way.answer)
+        self._way = way
+
+    def __call__(self) -> RequestHandler:
+        return _Connection(
+            self._way,
+            self,
+            loop=asyncio.get_running_loop(),
+            access_log=None,
+            logger=_LOG,
+            auto_decompress=False,
+            keepalive_timeout=_IDLE_SECONDS,
+        )
+
+
+class _Connection(RequestHandler):
+    """A connection. aiohttp waits for ever for the first request of a new one; this doesn't."""
+
+    __slots__ = ("_counted", "_deadline", "_from", "_way", "asked")
+
+    def __init__(self, way: HttpWay, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._way = way
+        self.asked = False
+        """Whether a whole request has come."""
+        self._from = ""
+        self._counted = False
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        name = transport.get_extra_info("peername")
+        self._from = str(name[0]) if name else ""
+        opened, limits = self._way.open_connections, self._way.limits
+        opened[self._from] += 1
+        opened[""] += 1
+        self._counted = True
+        if opened[""] > limits.connections or (not limits.trust_forwarded and opened[self._from] > limits.per_peer):
+            self._way.shed["connections"] += 1
+            transport.close()
+            return
+        self._deadline = asyncio.get_running_loop().call_later(_HEADER_SECONDS, self._expect_request)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._counted:
+            self._counted = False
+            for key in (self._from, ""):
+                self._way.open_connections[key] -= 1
+                if not self._way.open_connections[key]:
+                    del self._way.open_connections[key]
+        super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        if self.transport is not None and not self.asked:
+            self._way.shed["headers"] += 1
+            self.transport.close()
+
+
+async def _read(request: web.BaseRequest) -> bytes | None:
+    """The request's body, or None if it is longer than any that is taken."""
+    body = b""
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY:
+            return None
+    return body
+
+
+def _json(status: int, answer: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
+    body = json.dumps(answer).encode()
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`epochal oracle` and `epochal explain` as an operator has them: processes, files, and what they print."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from oracle.ground.ids import pack
+from oracle.ground.typed_data import Heartbeat
+from oracle.signing.signer import LocalSigner, derive
+from oracle.telemetry.wire import heartbeat
+from oracle.telemetry.wire.workloads import Health
+from tests.project import ROOT
+
+ORACLE = b"\x07" * 32
+ATTESTATIONS = "0x" + "11" * 20
+DOMAIN = Heartbeat.domain(31337, ATTESTATIONS)
+NODE, IDLE = derive("intake", "node"), derive("intake", "idle")
+MINE = pack(7, 0, 1)
+COMMAND = [sys.executable, "-m", "cli.main"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "ORACLE_KEY": "0x" + ORACLE.hex()}
+
+
+def epochal(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [*COMMAND, *arguments]
+    return subprocess.run(command, cwd=cwd, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+@dataclass(frozen=True)
+class World:
+    """A network told by options, whose epoch 0 began a while ago."""
+
+    folder: Path
+    genesis: int
+
+    def options(self, store: str, *more: str) -> list[str]:
+        nodes = self.folder / "nodes.json"
+        nodes.write_text(json.dumps({NODE.address: [MINE], IDLE.address: []}))
+        return [
+            *("oracle", "intake", "--store", store, "--listen", "127.0.0.1:0", "--key-env", "ORACLE_KEY"),
+            *("--nodes", str(nodes), "--chain-id", "31337", "--attestations", ATTESTATIONS),
+            *("--genesis", str(self.genesis), "--epoch-length", "3600", "--tick", "10", *more),
+        ]
+
+    @contextmanager
+    def intake(self, store: str, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+        """The running process and its URL."""
+        command = [*COMMAND, *self.options(store, *more)]
+        with subprocess.Popen(
+            command, cwd=self.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            try:
+                line = process.stdout.readline()
+                assert ": listening on http://" in line, line
+                yield line.split(" listening on ")[1].split(",")[0], process
+            finally:
+                process.kill()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path, int(time.time()) - 1_000)
+
+
+def call(url: str, body: bytes | None = None) -> tuple[int, Any]:
+    try:
+        with urlopen(Request(url, data=body), timeout=10) as response:
+            return response.status, json.load(response)
+    except HTTPError as error:
+        return error.code, json.load(error)
+
+
+def beat(url: str, sequence: int, signer: LocalSigner = NODE) -> tuple[int, Any]:
+    terms = call(url + "/v1/challenge")[1]
+    reported = {MINE: Health.STARTING, pack(8, 0, 1): Health.HEALTHY}
+    challenge = bytes.fromhex(terms["challenge"][2:])
+    body = heartbeat.sign(signer, DOMAIN, terms["oracle"], sequence, challenge, reported)
+    return call(url + "/v1/heartbeats", body)
+
+
+def test_intake__beats_then_sigterm__kept_and_explained(world: World) -> None:
+    with world.intake("oracle.sqlite", "--tick", "1") as (url, process):
+        assert call(url + "/ready") == (200, {"ready": True, "reason": None})
+        time.sleep(1.1)  # the tick in which it started wasn't observed whole
+        status, answer = beat(url, 1)
+        time.sleep(1.3)  # one that isn't over is pending
+        assert (status, answer["fenced"][0]["assignments"]) == (200, [str(pack(8, 0, 1))])
+        beside = epochal("explain", NODE.address, "--store", "oracle.sqlite", "--json", cwd=world.folder)
+        assert beside.returncode == 0, beside.stderr
+        told = json.loads(beside.stdout)
+        assert (told["tracks"][0]["evidence"], told["tracks"][0]["up"]) == ("liveness", 1)
+        assert told["tracks"][1]["assignment"] == str(MINE)
+        second = epochal(*world.options("oracle.sqlite"), cwd=world.folder)
+        assert (second.returncode, "in use" in second.stderr) == (1, True)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "")
+        assert out.endswith("stopped after 1 heartbeats\n")
+    shown = epochal("explain", NODE.address, "0", "--store", "oracle.sqlite", cwd=world.folder)
+    assert shown.returncode == 0, shown.stderr
+    assert f"node {NODE.address.lower()}, epoch 0" in shown.stdout
+    assert "the agent reported the workload starting, unhealthy or stopped" in shown.stdout
+    assert "= 3600\n" in shown.stdout
+    for line in shown.stdout.splitlines():
+        assert len(line) <= 100
+
+
+def test_explain__what_isn_t_there__told_in_one_line(world: World) -> None:
+    with world.intake("oracle.sqlite") as (url, _):
+        assert beat(url, 1)[0] == 200
+        for arguments, told in (
+            (["0x" + "99" * 20], "never heard of it"),
+            (["0x99"], "address is"),
+            ([NODE.address, "77"], "epoch 77: isn't kept"),
+            ([NODE.address, "--assignment", "7/0"], "assignment is '7/0'"),
+        ):
+            done = epochal("explain", *arguments, "--store", "oracle.sqlite", cwd=world.folder)
+            assert (done.returncode, done.stdout) == (2, ""), done
+            assert told in done.stderr
+            assert done.stderr.count("\n") == 1
+    missing = epochal("explain", NODE.address, "--store", "nowhere.sqlite", cwd=world.folder)
+    assert (missing.returncode, missing.stderr.count("\n")) == (1, 1)
+    assert not (world.folder / "nowhere.sqlite").exists()
+
+
+def test_backup__while_in_use__restores_to_a_store_that_serves(world: World) -> None:
+    with world.intake("oracle.sqlite") as (url, _):
+        assert beat(url, 1)[0] == 200
+        made = epochal("oracle", "backup", "--store", "oracle.sqlite", "copy.sqlite", cwd=world.folder)
+        assert made.returncode == 0, made.stderr
+        assert made.stdout.startswith("copy.sqlite: ")
+    again = epochal("oracle", "backup", "--store", "oracle.sqlite", "copy.sqlite", cwd=world.folder)
+    assert (again.returncode, again.stderr.count("\n")) == (1, 1)
+    back = epochal("oracle", "restore", "copy.sqlite", "--store", "second.sqlite", cwd=world.folder)
+    assert (back.returncode, back.stdout) == (0, "second.sqlite: restored; no epoch is over yet\n"), back.stderr
+    with world.intake("second.sqlite") as (url, _):
+        status, given = call(f"{url}/v1/receipts/{NODE.address}/0")
+        assert (status, "receipt" in given) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--listen", "8600"], "--listen is '8600'"),
+        (["--tick", "7"], "--genesis, --epoch-length, --tick"),
+        (["--retain", "1"], "--retain 1: give more epochs"),
+        (["--rpc", "http://127.0.0.1:1"], "--nodes: is for"),
+        (["--mqtt", "http://broker"], "--mqtt is 'http://broker'"),
+        (["--mqtt", "mqtt://broker", "--mqtt-username", "me"], "belong together"),
+        (["--probes", "nowhere.json"], "--probes nowhere.json"),
+        (["--challenge-secret-env", "NOT_SET"], "--challenge-secret-env NOT_SET"),
+        (["--nodes", "nowhere.json"], "--nodes nowhere.json"),
+        (["--key-env", "NOT_SET"], "--key-env NOT_SET: the variable is not set"),
+    ],
+)
+def test_intake__option_that_can_t_work__refused_and_nothing_made(world: World, options: list[str], told: str) -> None:
+    done = epochal(*world.options("oracle.sqlite"), *options, cwd=world.folder)
+    assert (done.returncode, done.stdout) == (2, ""), done
+    assert told in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (world.folder / "oracle.sqlite").exists()
