@@ -27,6 +27,8 @@ Start here:
   epochal demo                      a whole network on this machine, in about a minute and a half
   epochal replay trace.csv.xz ...   real availability data through the same code and contracts
   epochal node run ...              the agent that sends a node's heartbeats to the oracles
+  epochal oracle intake ...         an oracle's intake, which receives them
+  epochal explain NODE ...          a node's ticks, and why it lost those it lost
 
 \b
 Exit status: 0 done; 1 it failed, the reason is told in one line; 2 an option or an input file is wrong, nothing was
@@ -38,7 +40,9 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 # starts without the chain's code.
 _COMMANDS = {
     "demo": "A whole network on this machine, in about a minute and a half.",
+    "explain": "Show a node's ticks of an epoch, and why it lost those it lost.",
     "node": "Run a node's agent.",
+    "oracle": "Run an oracle.",
     "replay": "Replay a trace of availability through committee and contracts.",
 }
 

@@ -112,6 +112,13 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
 @click.option(
     "--rpc", metavar="URL", help="An anvil to use, its clock still before the genesis.  [default: one of its own]"
 )
+@click.option(
+    "--telemetry",
+    type=click.Choice(["direct", "http"]),
+    default="direct",
+    show_default=True,
+    help="How the trace gets to the oracles: as it is, or by signed heartbeats to real servers.",
+)
 def replay(epochs: tuple[int | None, int | None], **given: Any) -> None:
     """Replay TRACE: any availability data in the neutral format, through the same oracles, agreement and contracts as a
     live network, on a local chain whose clock is moved forward.

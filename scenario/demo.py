@@ -24,11 +24,14 @@ from chain.transactions import LiveSender, SteppedSender, Wallet
 from oracle.committee.errors import NotAgreed
 from oracle.committee.member import Member
 from oracle.committee.round import SignedReport, agree_on
+from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.ground.policy import Policy
-from oracle.telemetry.http import TelemetryServer
-from oracle.telemetry.intake import Intake
+from oracle.telemetry.intake.collector import Collector
+from oracle.telemetry.intake.roster import FixedRoster
+from oracle.telemetry.store.records import Kind
+from oracle.telemetry.ways.http import HttpWay
 from scenario import audit
 from scenario.demo_result import UNIT, NodeResult, show
 from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
@@ -91,7 +94,7 @@ class _Demo:
         self.nodes: list[Serving] = []
         self.processes: dict[str, NodeProcess] = {}
         self.members: list[Member] = []
-        self.intakes: list[Intake] = []
+        self.collectors: list[Collector] = []
         self.reports: list[SignedReport] = []
         self.settled = -1
         self.failure: BaseException | None = None
@@ -155,16 +158,16 @@ class _Demo:
         self.members = local_members(self.network, self.clock, stores, stack)
 
     async def _start_oracles(self, stack: AsyncExitStack) -> list[str]:
-        known = {node.address for node in self.nodes}
+        roster = FixedRoster({node.address: [key] for node, key in zip(self.nodes, self.ids, strict=True)})
         urls = []
         for member in self.members:
-            intake = Intake(
-                member.store, self.clock, member.signer.address, self.network.heartbeat_domain, known, time.time
-            )
-            server = TelemetryServer(intake, member.store)
-            urls.append(await server.start())
-            stack.push_async_callback(server.stop)
-            self.intakes.append(intake)
+            collector = Collector(member.store, self.clock, member.signer, self.network.heartbeat_domain, roster)
+            await collector.start()
+            stack.push_async_callback(collector.stop)
+            way = HttpWay(collector)
+            urls.append(await way.start())
+            stack.push_async_callback(way.stop)
+            self.collectors.append(collector)
         return urls
 
     def _start_nodes(self, stack: AsyncExitStack, urls: list[str]) -> None:
@@ -310,7 +313,7 @@ class _Demo:
             self._faults.pop(0)[1]()
 
     def _status(self) -> str:
-        accepted = sum(intake.accepted for intake in self.intakes)
+        accepted = sum(sum(one.intake.accepted.values()) for one in self.collectors)
         now = max(int(time.time()), self.genesis)
         epoch, tick = self.clock.tick_at(now)
         what = "serving" if epoch < JOB_EPOCHS else "the job is over; waiting for the appeal span of withheld money"
@@ -364,11 +367,13 @@ class _Demo:
     def _strip(self, node: Serving) -> list[int]:
         """2 up, 1 down, 0 not observed, for each tick of the job, as most oracles saw it."""
         strip = []
+        name = raw_address(node.address)
         for epoch in range(JOB_EPOCHS):
             records = self.records[epoch * ORACLES : (epoch + 1) * ORACLES]
+            lines = [(one.observable(name), one.line(Kind.LIVENESS, name).up) for one in records]
             for tick in range(self.clock.ticks_per_epoch):
-                seen = sum(one.observed >> tick & 1 for one in records)
-                up = sum(one.up.get(node.address, 0) >> tick & 1 for one in records)
+                seen = sum(observable >> tick & 1 for observable, _ in lines)
+                up = sum(up_bits >> tick & 1 for _, up_bits in lines)
                 strip.append(0 if 2 * seen <= ORACLES else 2 if 2 * up > seen else 1)
         return strip
 

@@ -11,7 +11,7 @@ from chain.network import Network
 from oracle.committee.anchor import AnchorReader
 from oracle.committee.member import Member
 from oracle.ground.clock import EpochClock
-from oracle.telemetry.store import BitmapStore
+from oracle.telemetry.store.opening import open_store
 from scenario.market import oracle_signers
 
 
@@ -19,10 +19,10 @@ def local_members(
     network: Network, clock: EpochClock, stores: Sequence[Path], stack: ExitStack | AsyncExitStack
 ) -> list[Member]:
     """One oracle for each store, which is closed with the stack. They share no state but the chain's."""
-    label = f"{network.chain.chain_id}:{network.addresses.attestations}"
+    label = f"{network.chain.chain_id}:{network.addresses.attestations.lower()}"
     members = []
     for path, signer in zip(stores, oracle_signers(len(stores)), strict=True):
-        store = BitmapStore(path, clock, label)
+        store = open_store(path, clock, label)
         stack.callback(store.close)
         reader = AnchorReader(Network(Chain(network.chain.url), network.addresses))
         members.append(Member(signer, store, reader, clock))

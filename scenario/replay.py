@@ -19,13 +19,13 @@ from chain.network import Addresses, Network, NetworkSettings, Timing
 from chain.transactions import SteppedSender, Wallet
 from oracle.committee.agreement import leaves_by_id
 from oracle.committee.round import SignedReport, agree_on
-from oracle.ground import bitmap
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf
-from oracle.telemetry.trace import Trace, load
+from oracle.telemetry.traces.trace import Trace, load
 from scenario import audit, plots, results
 from scenario.checkpoint import CannotResume, Workspace, write_whole
+from scenario.feeds import DirectFeed, Feed, HttpFeed
 from scenario.market import JobSpec, Market, Serving, key_of, node_key, oracle_signers
 from scenario.options import LEAD, BadOption, ReplayOptions, Schedule, fingerprint, schedule
 from scenario.oracles import local_members
@@ -234,6 +234,10 @@ class _Replay:
         self.ids = [pack(self.job, span.slot, span.generation) for span in self.plan.spans]
         stores = [self.workspace.store(index) for index in range(self.options.oracles)]
         self.members = local_members(self.network, self.plan.clock, stores, self.stack)
+        self.feed: Feed = DirectFeed(self.members)
+        if self.options.telemetry == "http":
+            self.feed = HttpFeed(self.members, self.plan.clock, self.network.heartbeat_domain, self.nodes)
+        self.stack.callback(self.feed.close)
         terms = self.market.terms_hash()
         events = []
         for span in self.plan.spans:
@@ -281,15 +285,9 @@ class _Replay:
         """Telemetry in: what each oracle would have seen of the epoch."""
         clock = self.plan.clock
         start, end = clock.start(epoch), clock.end(epoch)
-        everything = bitmap.span(range(clock.ticks_per_epoch))
         enrolled = {span.slot for span in self.plan.spans if span.start < end and span.end > start}
         seen = [(self.nodes[slot], self.trace.bits(self.nodes[slot].name, clock, epoch)) for slot in sorted(enrolled)]
-        for member in self.members:
-            member.store.observe(epoch, everything)
-            for node, bits in seen:
-                member.store.mark_bits(node.address, epoch, bits.up)
-                member.store.unseen(node.address, epoch, everything & ~bits.seen)
-            member.store.commit()
+        self.feed.epoch(epoch, seen)
 
     def _submit(self, signed: SignedReport) -> None:
         """Wait the settle delay, submit, and wait until the report is final."""

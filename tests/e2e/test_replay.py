@@ -508,7 +508,7 @@ def test_option__that_can_t_work__is_refused_in_one_line(refused: Refused, told:
         ('{"target_ppm": 1, "target_ppm": 2}', "given twice"),
         ('{"target_ppm": 500000, "floor_ppm": 600000}', "at most target_ppm"),
         ('{"window_epochs": 0}', "from 1 to 65535"),
-        ('{"evidence": "probe"}', 'use "liveness"'),
+        ('{"evidence": "probe"}', "a trace tells of nodes"),
         ("[]", "not an object"),
         ("980000", "not an object"),
         ('{"target_ppm": 1', "not readable as JSON"),
