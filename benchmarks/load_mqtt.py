@@ -24,6 +24,7 @@ from benchmarks.fleet import Fleet, Terms, sealed
 from benchmarks.load import LoadFailed
 from oracle.ground.clock import EpochClock
 from oracle.ground.typed_data import Heartbeat
+from oracle.service.garbage import collect_garbage_seldom
 from oracle.signing.signer import derive
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.roster import FixedRoster
@@ -178,6 +179,7 @@ async def _serve(pipe: Connection, url: str, path: str, addresses: list[str]) ->
     await MqttWay(collector, MqttSettings(Broker(url))).start()
     while collector.eyes.way("mqtt").trouble:
         await asyncio.sleep(0.01)
+    collect_garbage_seldom()
     pipe.send("ready")
     asked = asyncio.Event()
     asyncio.get_running_loop().add_reader(pipe.fileno(), asked.set)

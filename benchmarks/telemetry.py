@@ -154,11 +154,11 @@ Written by `make bench-telemetry`; don't edit. `make soak-telemetry` brings the 
 the store with what was acknowledged; `make crash-telemetry` kills the intake again and again under load.
 
 Measured on {os.cpu_count()} processors, which the intake shared with those who sent; {libraries}.
-The intake is one process of `epochal oracle intake` on SQLite, on the disk that holds the repository: each heartbeat is
-verified and on disk before its answer. {CONNECTIONS} connections send single ones as fast as they are answered, those of
-{NETWORK:,} nodes, the best of three runs. Sealed batches are those of sites' gateways: all nodes beat once in a tick,
-through {BURSTS} ticks and two rotations of the challenge. Times of closing are processor seconds, the best of three runs
-in a fresh process. The row for each heartbeat is that of {SAMPLE} nodes.
+The intake is one process of `epochal oracle intake` on SQLite, on the disk that holds the repository: each heartbeat
+is verified and on disk before its answer. {CONNECTIONS} connections send single ones as fast as they are answered,
+those of {NETWORK:,} nodes, the best of three runs. Sealed batches are those of sites' gateways: all nodes beat once in
+a tick, through {BURSTS} ticks and two rotations of the challenge. Times of closing are processor seconds, the best of
+three runs in a fresh process. The row for each heartbeat is that of {SAMPLE} nodes.
 
 {markdown(lines)}
 ## As the network grows

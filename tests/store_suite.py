@@ -235,7 +235,7 @@ def test_way__a_64th__refused(store: BitmapStore) -> None:
 
 
 def test_write__database_refuses__marks_wait_for_the_next_commit(
-    store: BitmapStore, monkeypatch: pytest.MonkeyPatch
+    store: BitmapStore, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a, way = store.track(Kind.LIVENESS, A), store.way("http")
     store.mark(a, 0, 1, way)
@@ -249,6 +249,7 @@ def test_write__database_refuses__marks_wait_for_the_next_commit(
     lines = store.read(0).lines[Kind.LIVENESS]
     assert (lines[A].up, lines[B].up) == (0b10, 0b100)
     assert store.read(1).line(Kind.LIVENESS, A).up == BULK
+    assert opened_reads(place) == store.read(0)
     assert store.backlog == 0
 
 
@@ -258,16 +259,13 @@ def test_write__only_the_fold_fails__marks_are_durable_and_the_fold_is_made_late
     monkeypatch.setattr(module, "FOLD_BYTES", 1)
     track, way = store.track(Kind.LIVENESS, A), store.way("http")
     store.fold()
-    whole = store._database.transaction
 
-    def refuse(durable: bool = True) -> Any:
-        if not durable:
-            raise StoreError("database or disk is full")
-        return whole()
+    def refuse(*_: object) -> None:
+        raise StoreError("database or disk is full")
 
     store.mark(track, 0, 1, way)
     with monkeypatch.context() as patch:
-        patch.setattr(store._database, "transaction", refuse)
+        patch.setattr(store._database, "run_many", refuse)  # which a fold needs, and a log doesn't
         store.commit()
         store.mark_bits(track, 0, 0b1111000)
         store.commit()
@@ -280,7 +278,7 @@ def test_write__only_the_fold_fails__marks_are_durable_and_the_fold_is_made_late
     store.commit()
     store.commit()
     assert store.logged == 0
-    assert store.read(0).line(Kind.LIVENESS, A).up == 0b1111 << 20 | 0b1111010
+    assert opened_reads(place).line(Kind.LIVENESS, A).up == 0b1111 << 20 | 0b1111010
 
 
 def test_open__another_network_or_clock__refused(store: BitmapStore, place: str) -> None:
@@ -526,6 +524,34 @@ def test_mark__while_another_thread_commits_and_folds__loses_nothing(
     check_all_up(opened(place, read_only=True))
     store.fold()
     check_all_up(opened(place, read_only=True))
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_mark__whole_fold_by_another_thread_around_its_last_step__loses_nothing(
+    store: BitmapStore, place: str, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The marking thread is held up while it appends to the log; the other one commits, folds and deletes the log."""
+    track, way = store.track(Kind.LIVENESS, A), store.way("http")
+    store.mark(track, 0, 0, way)
+    store.fold()
+    append = store._memory._append
+
+    def held_up(mark: bytes) -> None:
+        if when == "after":
+            append(mark)
+        store.fold()
+        if when == "before":
+            append(mark)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store._memory, "_append", held_up)
+        store.mark(track, 0, 1, way)
+    store.commit()
+    store._fold_slice(1.0)
+    store._database.close()  # as a kill would
+    store._reader.close()
+    assert opened_reads(place).line(Kind.LIVENESS, A).up == 0b11
+    monkeypatch.setattr(store, "close", lambda: None)
 
 
 def check_all_up(reading: BitmapStore) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from oracle.ground.errors import EpochalError
 from oracle.ground.typed_data import Domain
 from oracle.service.chain_roster import ChainRoster
 from oracle.service.errors import SettingsError
+from oracle.service.garbage import collect_garbage_seldom
 from oracle.service.settings import (
     ChainNetwork,
     FixedNetwork,
@@ -38,8 +38,6 @@ from oracle.telemetry.ways.http import HttpLimits, HttpWay
 _LOG = logging.getLogger("epochal.service")
 _ROSTER_SECONDS = 15
 _HOUSEKEEPING_SECONDS = 60
-_GARBAGE_THRESHOLDS = (100_000, 20, 50)
-"""Python's own (700, 10, 10) look through thousands of requests under way so often that it takes a third of a core."""
 
 
 class WayIn(Protocol):
@@ -92,8 +90,7 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], se
         )
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
-        gc.freeze()
-        gc.set_threshold(*_GARBAGE_THRESHOLDS)
+        collect_garbage_seldom()
         _say(f"oracle {signer.address}: listening on {url}, {len(roster)} nodes known, store {store.location}")
         await stop.wait()
         _say(f"oracle {signer.address}: stopping")

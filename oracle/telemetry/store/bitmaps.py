@@ -67,6 +67,7 @@ class BitmapStore(Journal):
         self._logged_bytes = 0
         self._sweep: Iterator[int] | None = None
         self._fold_to = 0
+        self._fold_failed = False
         if not self.read_only:
             with self._damage():
                 self._remember()
@@ -149,9 +150,12 @@ class BitmapStore(Journal):
             try:
                 if self._sweep is not None or self._fold_is_due():
                     self._fold_slice(SLICE_SECONDS)
+                    self._fold_failed = False
             except StoreError as error:
                 # The batch is durable, and the log keeps what the fold could not write.
-                _LOG.warning("bitmaps wait to be written: %s", error)
+                if not self._fold_failed:
+                    _LOG.warning("bitmaps wait to be written: %s", error)
+                self._fold_failed = True
 
     def commit(self) -> None:
         """What was marked before the call is durable when it returns. StoreError if the disk refuses."""
@@ -278,7 +282,8 @@ class BitmapStore(Journal):
             reading.add_lines(reader, ticks, first, after, found)
             names = {number: (kind, name) for number, kind, name in reading.tracks(reader)}
             known = reader.rows("SELECT number, name FROM way ORDER BY number")
-        return reading.record(epoch, ticks, found, names, known)
+        with self._damage():
+            return reading.record(epoch, ticks, found, names, known)
 
     def epochs(self) -> list[int]:
         """The epochs of which anything is kept, in order. Commits first."""

@@ -298,7 +298,8 @@ class Memory:
                     with self._lock:
                         if key in self._rows:
                             self._remove(key)
-        self.spilled = {epoch for epoch in self.spilled if epoch >= before}
+        with self._lock:
+            self.spilled = {epoch for epoch in self.spilled if epoch >= before}
 
     # To the disk: one thread at a time.
 

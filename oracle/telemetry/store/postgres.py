@@ -37,7 +37,8 @@ _PATIENCE = {
 class PostgresDatabase:
     """The schema that `?schema=` in `url` names (default "epochal"), made where there is none.
 
-    One connection writes, which an advisory lock says; others may read meanwhile. A lost connection is made again when
+    One connection writes, which an advisory lock says (so there may be no pooler in between that shares sessions);
+    others may read meanwhile. A lost connection is made again when
     it is next used, unless another process wrote in between. Raises `StoreError` as `SqliteDatabase` does.
     """
 

@@ -58,13 +58,18 @@ def record(
     names: Mapping[int, tuple[Kind, bytes]],
     ways: Iterable[Row],
 ) -> EpochRecord:
-    """Rows by key as a record. Ways that say nothing of this epoch are left out, and the others move up."""
+    """Rows by key as a record. Ways that say nothing of this epoch are left out, and the others move up.
+
+    InvalidValue for a row of a track that isn't among `names`.
+    """
     up: dict[int, tuple[int, int]] = {}
     seen: dict[int, int] = {}
     observed: dict[int, int] = {}
     brought = 0
     for key, (bits, by) in found.items():
         number = key & (SEEN - 1)
+        if number >= FIRST_TRACK and number not in names:
+            raise InvalidValue(f"bitmap {key}: track {number} isn't known")
         if key & SEEN:
             seen[number] = bits
         elif number < FIRST_TRACK:

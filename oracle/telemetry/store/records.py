@@ -97,13 +97,24 @@ class EpochRecord:
         in it. Of one that came by none and wasn't looked at: where every way observed.
         """
         line = self.line(Kind.LIVENESS, node)
-        if line.ways:
-            pushed = reduce(or_, (seen for index, (_, seen) in enumerate(self.ways) if line.ways >> index & 1), 0)
-        elif line.seen or not self.ways:
-            pushed = 0
-        else:
-            pushed = reduce(and_, (seen for _, seen in self.ways))
-        return line.seen | pushed & (~self.dark | line.up)
+        if line.seen and not line.ways:
+            return line.seen
+        pushed, lit = self._by(line.ways)
+        return line.seen | lit | pushed & line.up
+
+    def _by(self, ways: int) -> tuple[int, int]:
+        """The ticks in which any of these ways observed, or in which all did if it is no way; those that weren't dark."""
+        known = self._pushed.get(ways)
+        if known is None:
+            masks = [seen for index, (_, seen) in enumerate(self.ways) if not ways or ways >> index & 1]
+            pushed = reduce(or_ if ways else and_, masks) if masks else 0
+            known = self._pushed[ways] = pushed, pushed & ~self.dark
+        return known
+
+    @cached_property
+    def _pushed(self) -> dict[int, tuple[int, int]]:
+        """What `_by` found: nearly all nodes come by the same ways."""
+        return {}
 
     def uptime(self, evidence: str, node: bytes, assignment: int, ticks: range) -> Uptime:
         """Ticks up and observed, out of `ticks`, of an assignment (u128) that the node (20 bytes) serves.
