@@ -40,7 +40,10 @@ class Usage:
 class IntakeProcess:
     """One intake on one store; it may be killed and started again. `clock.genesis` lies in the past."""
 
-    def __init__(self, folder: Path, store: str, clock: EpochClock, addresses: list[str]) -> None:
+    def __init__(
+        self, folder: Path, store: str, clock: EpochClock, addresses: list[str], hurried: str | None = None
+    ) -> None:
+        """`hurried`: Python that runs before the process begins, to have it do often what it does seldom."""
         self.clock = clock
         self.store = store
         self.url = ""
@@ -59,7 +62,7 @@ class IntakeProcess:
             "tick": clock.tick,
         }
         start = "import sys; from cli.main import main; sys.argv[0] = 'epochal'; sys.exit(main())"
-        self._command = [sys.executable, "-c", start, "oracle", "intake"]
+        self._command = [sys.executable, "-c", f"{hurried or ''}\n{start}", "oracle", "intake"]
         for name, value in options.items():
             self._command += [f"--{name}", str(value)]
         self._process: subprocess.Popen[bytes] | None = None

@@ -21,7 +21,7 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import LocalSigner
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import Accepted
+from oracle.telemetry.intake.intake import TICKS_PER_CHALLENGE, Accepted
 from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.wire.session import Session
@@ -33,8 +33,8 @@ BATCH: Final = 1_000
 RUNS: Final = 3
 EPOCH: Final = 86_400
 TICK: Final = 10
-BURSTS: Final = 12
-"""Two rotations of the challenge: the first heartbeat after one is dearer."""
+ROTATIONS: Final = 3
+"""Rotations of the challenge through which sealed batches are brought; the tick after one is dearer."""
 _SLICE: Final = 8_192
 """Sessions opened before the challenge is asked for again."""
 
@@ -103,20 +103,19 @@ class Intake:
     async def bursts(self, sessions: list[Session]) -> Rate:
         """In each tick a sealed heartbeat of each node, BATCH in a request, with the challenge of the last answer.
 
-        The rate is that of all bursts together, `fastest` that of the fastest one.
+        The rate is that of all ticks of the best rotation together, `fastest` that of the fastest tick.
         """
-        clock, took, rates = self.process.clock, 0.0, []
-        for number in range(BURSTS + 1):
+        clock, rates = self.process.clock, []
+        for _ in range(1 + ROTATIONS * TICKS_PER_CHALLENGE):
             self._sequence += 1
             requests = batches(sealed(await self.terms(), sessions, self._sequence), BATCH)
             await asyncio.sleep(clock.tick - (time.time() - clock.genesis) % clock.tick + 0.05)
-            rate = await self.flood(requests, FEW)
-            if not number:
-                continue  # the first one of an epoch: its bitmaps are made
-            rates.append(rate)
-            took += len(sessions) / rates[-1].beats
+            rates.append(await self.flood(requests, FEW))
+        del rates[0]  # the first one of an epoch makes its bitmaps
+        rotations = [rates[start : start + TICKS_PER_CHALLENGE] for start in range(0, len(rates), TICKS_PER_CHALLENGE)]
+        together = max(len(some) / sum(1 / rate.beats for rate in some) for some in rotations)
         middle = sorted(rate.middle for rate in rates)[len(rates) // 2]
-        return Rate(BURSTS * len(sessions) / took, middle=middle, fastest=max(rate.beats for rate in rates))
+        return Rate(together, middle=middle, fastest=max(rate.beats for rate in rates))
 
 
 @contextmanager

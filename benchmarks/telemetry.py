@@ -17,7 +17,7 @@ from benchmarks.at_rest import SAMPLE, rows_of_heartbeats
 from benchmarks.fleet import NETWORK
 from benchmarks.growth import HEADINGS, SIZES, Size, Stored
 from benchmarks.intake_process import ROOT, scratch
-from benchmarks.intake_rates import BATCH, BURSTS, CONNECTIONS, HttpRates, Rate, commit_each, over_http
+from benchmarks.intake_rates import BATCH, CONNECTIONS, ROTATIONS, HttpRates, Rate, commit_each, over_http
 from benchmarks.load_mqtt import measure as over_mqtt
 from benchmarks.table import Line, markdown, mb, ms, per_second, show
 from benchmarks.verifying import WrongBackend, require_native, verifying
@@ -157,8 +157,8 @@ Measured on {os.cpu_count()} processors, which the intake shared with those who 
 The intake is one process of `epochal oracle intake` on SQLite, on the disk that holds the repository: each heartbeat
 is verified and on disk before its answer. {CONNECTIONS} connections send single ones as fast as they are answered,
 those of {NETWORK:,} nodes, the best of three runs. Sealed batches are those of sites' gateways: all nodes beat once in
-a tick, through {BURSTS} ticks and two rotations of the challenge. Times of closing are processor seconds, the best of
-three runs in a fresh process. The row for each heartbeat is that of {SAMPLE} nodes.
+each tick of {ROTATIONS} rotations of the challenge; the figure is that of the best whole rotation. Times of closing are
+processor seconds, the best of three runs in a fresh process. The row for each heartbeat is that of {SAMPLE} nodes.
 
 {markdown(lines)}
 ## As the network grows

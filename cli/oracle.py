@@ -69,6 +69,9 @@ def oracle() -> None:
 @click.option("--probes", type=_FILE, help="Workloads to probe: JSON object of assignment id to URL, also tcp://.")
 @click.option("--probe-period", type=int, default=6, show_default=True, help="Mean ticks between two probes of one.")
 @click.option("--probe-allow", multiple=True, metavar="NETWORK", help="Private network that may be probed: 10.0.0.0/8.")
+@click.option(
+    "--max-clock-error", type=float, help="Blind while the kernel says that the clock may be off by more seconds."
+)
 @click.option("--compact-after", type=int, default=2, show_default=True, help="Epochs; 0: never compress.")
 @click.option("--retain", type=int, help="Epochs that are kept.  [default: all]")
 def intake(**given: Any) -> None:
@@ -85,6 +88,7 @@ def intake(**given: Any) -> None:
         worker=given["worker"],
         secret_env=given["challenge_secret_env"],
         trust_forwarded=given["trust_forwarded"],
+        max_clock_error=given["max_clock_error"],
         compact_after=given["compact_after"] or None,
         retain=given["retain"],
     )

@@ -149,6 +149,7 @@ class _Demo:
         self.chain.rpc("evm_setTime", int(time.time()))
         self.chain.rpc("evm_setIntervalMining", 1)
         self.network: Network = market.network
+        self.network.addresses.save(self.out / "addresses.json")
         self.clock = EpochClock(self.genesis, self.length, TICK)
         self.sender = LiveSender(self.chain)
         self.market = Market(self.sender, self.network, job)

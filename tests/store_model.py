@@ -116,6 +116,16 @@ class StoreMachine(RuleBasedStateMachine):
             self.now.observed.setdefault((epoch, way), 0)
             assert not self.store.mark(number, epoch, bit.bit_length() - 1, by)
 
+    @rule(tracks=st.lists(TRACKS), epoch=EPOCHS, tick=st.integers(0, TICKS - 1), way=st.sampled_from(WAYS))
+    def mark_all(self, tracks: list, epoch: int, tick: int, way: str) -> None:
+        by = self.store.way(way)
+        self.store.mark_all([self.store.track(*track) for track in tracks], epoch, tick, by)
+        for track in tracks:
+            assert not self.store.mark(self.store.track(*track), epoch, tick, by)
+            self.now.up[epoch, *track] |= 1 << tick
+            self.now.by[epoch, *track].add(way)
+            self.now.observed.setdefault((epoch, way), 0)
+
     @rule(track=TRACKS, epoch=EPOCHS, bits=MASKS, way=st.sampled_from([*WAYS, None]))
     def mark_bits(self, track: tuple, epoch: int, bits: int, way: str | None) -> None:
         by = None if way is None else self.store.way(way)

@@ -204,6 +204,8 @@ def test_mark__value_that_cant_be__refused_and_nothing_kept(
     store.commit()
     with pytest.raises(InvalidValue, match=said):
         store.mark(track, epoch, tick, way)
+    with pytest.raises(InvalidValue, match=said):
+        store.mark_all([track], epoch, tick, way)
     assert not store.take()
 
 
@@ -251,6 +253,29 @@ def test_write__database_refuses__marks_wait_for_the_next_commit(
     assert store.read(1).line(Kind.LIVENESS, A).up == BULK
     assert opened_reads(place) == store.read(0)
     assert store.backlog == 0
+
+
+def test_commit__while_a_batch_taken_earlier_waits__takes_it_along(
+    store: BitmapStore, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else marks would be durable before the track that they name, and after a kill another one's."""
+    way = store.way("http")
+    store.mark(store.track(Kind.LIVENESS, A), 0, 1, way)
+    earlier = store.take()
+    store.mark(store.track(Kind.LIVENESS, A), 0, 2, way)
+    store.mark(store.track(Kind.LIVENESS, B), 0, 3, way)
+    store.commit()
+    assert {name: line.up for name, line in opened_reads(place).lines[Kind.LIVENESS].items()} == {A: 0b110, B: 0b1000}
+    store.write(earlier)
+    assert store.logged == 3
+    store.mark(store.track(Kind.LIVENESS, A), 0, 4, way)
+    earlier = store.take()
+    with failing_transactions(store, monkeypatch), pytest.raises(StoreError, match="full"):
+        store.commit()
+    with pytest.raises(StoreError, match="an earlier commit took these marks along and failed; commit again"):
+        store.write(earlier)  # it isn't durable, and must not be acknowledged
+    store.commit()
+    assert opened_reads(place).line(Kind.LIVENESS, A).up == 0b10110
 
 
 def test_write__only_the_fold_fails__marks_are_durable_and_the_fold_is_made_later(
@@ -526,9 +551,10 @@ def test_mark__while_another_thread_commits_and_folds__loses_nothing(
     check_all_up(opened(place, read_only=True))
 
 
+@pytest.mark.parametrize("many", [False, True])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_mark__whole_fold_by_another_thread_around_its_last_step__loses_nothing(
-    store: BitmapStore, place: str, when: str, monkeypatch: pytest.MonkeyPatch
+    store: BitmapStore, place: str, when: str, many: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The marking thread is held up while it appends to the log; the other one commits, folds and deletes the log."""
     track, way = store.track(Kind.LIVENESS, A), store.way("http")
@@ -545,13 +571,16 @@ def test_mark__whole_fold_by_another_thread_around_its_last_step__loses_nothing(
 
     with monkeypatch.context() as patch:
         patch.setattr(store._memory, "_append", held_up)
-        store.mark(track, 0, 1, way)
+        if many:
+            store.mark_all([track], 0, 1, way)
+        else:
+            store.mark(track, 0, 1, way)
     store.commit()
     store._fold_slice(1.0)
     store._database.close()  # as a kill would
     store._reader.close()
     assert opened_reads(place).line(Kind.LIVENESS, A).up == 0b11
-    monkeypatch.setattr(store, "close", lambda: None)
+    store.close = lambda: None  # nothing more that the fixture could do
 
 
 def check_all_up(reading: BitmapStore) -> None:

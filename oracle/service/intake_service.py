@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Protocol
@@ -29,6 +30,7 @@ from oracle.service.settings import (
     parse_secret,
 )
 from oracle.signing.signer import Signer
+from oracle.telemetry.intake import clock_sync
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.roster import FixedRoster, Roster
 from oracle.telemetry.store.bitmaps import BitmapStore
@@ -71,7 +73,11 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], se
     async with AsyncExitStack() as stack:
         store = open_store(settings.store, clock, label)
         stack.callback(store.close)
+        _abstain_from_the_past(store, time.time())
         collector = Collector(store, clock, signer, domain, roster, secret=secret)
+        largest = settings.max_clock_error
+        if largest is not None:
+            collector.eyes.conditions.append(lambda: clock_sync.trouble(largest))
         await collector.start()
         stack.push_async_callback(collector.stop)
         http = HttpWay(collector, HttpLimits(trust_forwarded=settings.trust_forwarded), settings.way("http"))
@@ -121,6 +127,15 @@ def _network(settings: IntakeSettings) -> tuple[EpochClock, Domain, _Sized, Call
     roster = ChainRoster(network, AnchorReader(network))
     roster.refresh()
     return network.clock(settings.tick), network.heartbeat_domain, roster, roster.refresh
+
+
+def _abstain_from_the_past(store: BitmapStore, now: float) -> None:
+    """A new store can't tell what an oracle that lost its old one has signed: it signs no epoch that is over by now."""
+    clock = store.clock
+    if store.journal_floor < 0 and now >= clock.genesis and not store.epochs():
+        over = clock.epoch_at(int(now)) - 1
+        if over >= 0:
+            store.set_journal_floor(over)
 
 
 async def _refresh(refresh: Callable[[], None]) -> None:

@@ -41,6 +41,7 @@ class IntakeSettings:
     listen        host and port for HTTP; port 0: any free one
     tick          seconds
     worker        tells intakes of one oracle apart that share a load; None for a single one
+    max_clock_error   seconds; while the kernel says that the clock may be off by more, nothing is observed
     secret_env    environment variable with the 32-byte secret of the challenges, in hex, that such intakes share
     compact_after, retain   epochs after which bitmaps are compressed, or deleted; None: never
     """
@@ -52,12 +53,15 @@ class IntakeSettings:
     worker: str | None = None
     secret_env: str | None = None
     trust_forwarded: bool = False
+    max_clock_error: float | None = None
     compact_after: int | None = 2
     retain: int | None = None
 
     def __post_init__(self) -> None:
         if self.tick < 1:
             raise SettingsError(f"--tick is {self.tick}: give whole seconds, 1 or more")
+        if self.max_clock_error is not None and not 0 < self.max_clock_error < self.tick:
+            raise SettingsError(f"--max-clock-error is {self.max_clock_error}: give seconds above 0, below a tick")
         for name in ("compact_after", "retain"):
             value = getattr(self, name)
             if value is not None and value < 1:

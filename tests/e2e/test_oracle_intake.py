@@ -22,6 +22,7 @@ import pytest
 from oracle.ground.ids import pack
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import LocalSigner, derive
+from oracle.telemetry.store.opening import open_to_read
 from oracle.telemetry.wire import heartbeat
 from oracle.telemetry.wire.workloads import Health
 from tests.project import ROOT
@@ -174,3 +175,15 @@ def test_intake__option_that_can_t_work__refused_and_nothing_made(world: World, 
     assert told in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (world.folder / "oracle.sqlite").exists()
+
+
+def test_intake__new_store_on_a_network_that_runs__signs_nothing_of_the_past(tmp_path: Path) -> None:
+    world = World(tmp_path, int(time.time()) - 3 * 3600)
+    for _ in range(2):
+        with world.intake("oracle.sqlite") as (url, process):
+            assert beat(url, time.time_ns())[0] == 200
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=20)
+        store = open_to_read(tmp_path / "oracle.sqlite")
+        assert store.journal_floor == 2
+        store.close()

@@ -236,27 +236,19 @@ class Intake:
         if known is None or now > known.expires:
             self.sessions.close(session_id)
             return Reason.UNKNOWN_SESSION
-        if not self._goes_on(known, now):
+        if not self._still_known(known, self.challenges.turn(now)):
             return Reason.UNKNOWN_NODE
-        for challenge in (known.challenge, *self.challenges.pair(now)):
-            if challenge != known.challenge:
-                known.take(challenge)
-            hashed = known.hasher.copy()
-            hashed.update(head)
-            if compare_digest(hashed.digest(), tag):
-                return known.state
+        if any(known.sealed(challenge, head, tag) for challenge in self.challenges.pair(now)):
+            return known.state
         self._mark_refused(known.state, now)
         return Reason.BAD_TAG
 
-    def _goes_on(self, known: OpenSession, now: float) -> bool:
-        """Whether the roster still knows a session's node; asked once a rotation. Its challenge is a live one then."""
-        pair = self.challenges.pair(now)
-        if known.rotation != self.challenges.rotation:
-            if not self._roster.knows(known.state.node):
+    def _still_known(self, session: OpenSession, rotation: int) -> bool:
+        """Whether the roster knows a session's node; it is asked once a rotation."""
+        if session.rotation != rotation:
+            if not self._roster.knows(session.state.node):
                 return False
-            if known.challenge not in pair:
-                known.take(pair[0])
-            known.rotation = self.challenges.turn(now)
+            session.rotation = rotation
         return True
 
     def _accept_plain(self, body: bytes, start: int, stop: int, tally: Tally, way: Way, now: float) -> None:
@@ -266,23 +258,25 @@ class Intake:
         """
         size, find = _PLAIN.size, self.sessions.find
         rotation = self.challenges.turn(now)
-        current = self.challenges.current(now)
+        likely, other = self.challenges.pair(now)
         epoch, tick = self.clock.tick_at(floor(now))
         counted = epoch * self.clock.ticks_per_epoch + tick
         offset = start * size
         tracks: list[int] = []
         for _, session_id, sequence, _, tag in _PLAIN.iter_unpack(body[offset : stop * size]):
             known = find(session_id)
-            if known is not None and now <= known.expires and (known.rotation == rotation or self._goes_on(known, now)):
+            if (
+                known is not None
+                and now <= known.expires
+                and (known.rotation == rotation or self._still_known(known, rotation))
+            ):
                 head = body[offset : offset + _HEAD]
                 hashed = known.hasher.copy()
-                hashed.update(head)
+                hashed.update(likely + head)
                 fits = compare_digest(hashed.digest(), tag)
-                if not fits and known.challenge != current:  # its first one with the challenge of this rotation
-                    known.take(current)
-                    hashed = known.hasher.copy()
-                    hashed.update(head)
-                    fits = compare_digest(hashed.digest(), tag)
+                if not fits and known.sealed(other, head, tag):
+                    fits = True
+                    likely, other = other, likely  # the others of this site have heard of the same challenge
                 state = known.state
                 if (
                     fits

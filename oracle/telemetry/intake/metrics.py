@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from math import nan
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -10,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector as MetricSource
 
+from oracle.telemetry.intake.clock_sync import clock_sync
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.store.errors import StoreError
 
@@ -64,6 +66,14 @@ class _Source(MetricSource):
             observed.add_metric([way.name], way.observed)
         yield healthy
         yield observed
+        sync = clock_sync()
+        yield gauge(
+            "epochal_clock_in_sync",
+            "1 while the kernel says so; NaN: it can't be asked.",
+            sync.in_sync if sync else nan,
+        )
+        told = "How far off the clock may be, by the kernel's word."
+        yield gauge("epochal_clock_max_error_seconds", told, sync.at_most if sync else nan)
         yield counter("epochal_pulse_gaps", "Late pulses and steps of the clock.", eyes.gaps)
         now = self._collector.now()
         clock = self._collector.clock

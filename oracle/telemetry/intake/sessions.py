@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from typing import Any
+from hmac import compare_digest
 
 from oracle.ground.keccak import keccak256
-from oracle.telemetry.wire.session import Session, session_public_key
+from oracle.telemetry.wire.session import TAG_SIZE, Session, session_public_key
 
 LIFETIME = 6 * 3600
 """Seconds for which a session lives after it was opened."""
@@ -44,23 +44,22 @@ class NodeState:
 
 
 class OpenSession:
-    """A session: whose, until when, and its keyed hash with a challenge taken in already, the last one it used."""
+    """A session: whose, until when, and its keyed hash, to copy for each heartbeat: a new one takes twice as long."""
 
-    __slots__ = ("_key", "challenge", "expires", "hasher", "rotation", "state")
+    __slots__ = ("expires", "hasher", "rotation", "state")
 
     def __init__(self, session: Session, state: NodeState, expires: float) -> None:
         self.state = state
         self.expires = expires
         self.rotation = -2
-        """The last one in which the roster knew the node and `challenge` was one of the two that live."""
-        self.challenge = b""
-        self.hasher: Any = None
-        self._key = session.key
+        """The last one in which the roster knew the node."""
+        self.hasher = hashlib.blake2b(key=session.key, digest_size=TAG_SIZE)
 
-    def take(self, challenge: bytes) -> None:
-        """Have `hasher` take in that challenge."""
-        self.challenge = challenge
-        self.hasher = hashlib.blake2b(challenge, key=self._key, digest_size=16)
+    def sealed(self, challenge: bytes, head: bytes, tag: bytes) -> bool:
+        """Whether the session's holder made this tag, see `wire.session.tag`."""
+        hashed = self.hasher.copy()
+        hashed.update(challenge + head)
+        return compare_digest(hashed.digest(), tag)
 
 
 class Sessions:

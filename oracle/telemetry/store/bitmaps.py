@@ -131,22 +131,19 @@ class BitmapStore(Journal):
     # Commits.
 
     def take(self) -> Batch:
-        """Empty the memory. The batch must be given to `write`, by any thread, in the order it was taken."""
+        """Empty the memory. The batch must be given to `write`, by any thread."""
         return self._memory.take()
 
     def write(self, batch: Batch) -> None:
         """Make the batch durable, in one transaction, then fold a little where that is due.
 
-        What a failure kept out waits for the next commit.
+        So are those taken before it and not yet written. What a failure kept out waits for the next commit.
         """
         with self._disk:
-            kept = False
-            try:
-                if batch:
-                    self._insert(batch)
-                kept = True
-            finally:
-                self._memory.done(batch, kept)
+            if batch.kept is None:
+                self._write_up_to(batch)
+            if not batch.kept:
+                raise StoreError(f"{self.location}: an earlier commit took these marks along and failed; commit again")
             try:
                 if self._sweep is not None or self._fold_is_due():
                     self._fold_slice(SLICE_SECONDS)
@@ -156,6 +153,22 @@ class BitmapStore(Journal):
                 if not self._fold_failed:
                     _LOG.warning("bitmaps wait to be written: %s", error)
                 self._fold_failed = True
+
+    def _write_up_to(self, batch: Batch) -> None:
+        due = self._memory.due(batch)
+        whole = Batch(
+            b"".join(one.marks for one in due),
+            [mask for one in due for mask in one.masks],
+            [track for one in due for track in one.tracks],
+            [way for one in due for way in one.ways],
+        )
+        kept = False
+        try:
+            if whole:
+                self._insert(whole)
+            kept = True
+        finally:
+            self._memory.done(due, kept)
 
     def commit(self) -> None:
         """What was marked before the call is durable when it returns. StoreError if the disk refuses."""

@@ -37,7 +37,7 @@ Mask = tuple[int, int, int]
 """(key, bits, ways)"""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
     """What `take` took: not durable until it is written."""
 
@@ -45,6 +45,8 @@ class Batch:
     masks: list[Mask] = field(default_factory=list)
     tracks: list[tuple[int, int, bytes]] = field(default_factory=list)
     ways: list[tuple[int, str]] = field(default_factory=list)
+    kept: bool | None = None
+    """Whether it is durable or came back; None while it is under way."""
 
     def __bool__(self) -> bool:
         return bool(self.marks or self.masks or self.tracks or self.ways)
@@ -316,17 +318,24 @@ class Memory:
             self._taken.append(batch)
         return batch
 
-    def done(self, batch: Batch, kept: bool) -> None:
-        """The batch is durable, or it comes back and waits for the next one."""
+    def due(self, batch: Batch) -> list[Batch]:
+        """The batches under way up to this one, in the order they were taken: a track comes before marks of it."""
         with self._lock:
-            self._taken = [one for one in self._taken if one is not batch]
-            if kept:
-                self.durable += len(batch.tracks)
-            else:
-                self._log[0:0] = batch.marks
-                self._masks = batch.masks + self._masks
-                self._tracks = batch.tracks + self._tracks
-                self._new_ways = batch.ways + self._new_ways
+            return self._taken[: self._taken.index(batch) + 1]
+
+    def done(self, batches: list[Batch], kept: bool) -> None:
+        """These batches, as `due` gave them, are durable, or they come back and wait for the next one."""
+        with self._lock:
+            self._taken = self._taken[len(batches) :]
+            for batch in reversed(batches):
+                batch.kept = kept
+                if kept:
+                    self.durable += len(batch.tracks)
+                else:
+                    self._log[0:0] = batch.marks
+                    self._masks = batch.masks + self._masks
+                    self._tracks = batch.tracks + self._tracks
+                    self._new_ways = batch.ways + self._new_ways
 
     def sweep(self) -> Iterator[int]:
         """The keys of all rows of durable tracks that are here now, for `fly`.

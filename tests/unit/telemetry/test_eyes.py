@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from oracle.ground.clock import EpochClock
+from oracle.telemetry.intake import clock_sync
+from oracle.telemetry.intake.clock_sync import ClockSync
 from oracle.telemetry.intake.eyes import Eyes, Way
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.opening import open_store
@@ -126,3 +129,20 @@ def test_oracle__as_a_whole_in_trouble__all_ways_are_blind(eyes: Eyes, hands: Ha
     full.clear()
     pulse(eyes, hands, 1019, 1020, 1030)
     assert observed(store, 0) == 0b101
+
+
+def test_clock__by_the_kernels_word__trouble_where_it_is_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    for told, expected in (
+        (None, None),
+        (ClockSync(True, 0.02), None),
+        (ClockSync(True, 1.5), "the clock may be off by 1.5 s, more than 1 s: check its time servers"),
+        (ClockSync(False, 0.02), "the clock isn't in sync: start chrony or systemd-timesyncd"),
+    ):
+        monkeypatch.setattr(clock_sync, "clock_sync", lambda told=told: told)
+        assert clock_sync.trouble(1) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells it by adjtimex")
+def test_clock__asked_for_real__an_answer_that_makes_sense() -> None:
+    told = clock_sync.clock_sync()
+    assert told is None or 0 <= told.at_most <= 3600
