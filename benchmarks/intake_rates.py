@@ -29,6 +29,8 @@ from oracle.telemetry.wire.session import Session
 CONNECTIONS: Final = 256
 FEW: Final = 48
 """Connections of gateways: with BATCH nodes behind each, they bring the whole network."""
+SITES: Final = 64
+"""Addresses from which sessions are opened: one may open only so many."""
 BATCH: Final = 1_000
 RUNS: Final = 3
 EPOCH: Final = 86_400
@@ -62,10 +64,10 @@ class Intake:
         """What it tells nodes now."""
         return Terms.of((await ask(self.process.url, "/v1/challenge"))[1])
 
-    async def flood(self, requests: list[Request], connections: int = CONNECTIONS) -> Rate:
+    async def flood(self, requests: list[Request], connections: int = CONNECTIONS, addresses: int = 1) -> Rate:
         """Bring all requests as fast as they are answered. LoadFailed if anything was refused."""
         witness = Witness(self.process.clock, self.fleet.size)
-        load = Load(self.process.url, witness, connections)
+        load = Load(self.process.url, witness, connections, addresses)
         await load.open()
         before, mine = self.process.usage(), time.process_time()
         took = await load.flood(requests)
@@ -91,7 +93,8 @@ class Intake:
         while len(sessions) < self.fleet.size:
             start, stop = len(sessions), min(self.fleet.size, len(sessions) + _SLICE)
             opened = await asyncio.to_thread(self.fleet.open, await self.terms(), start, stop)
-            rates.append(await self.flood([Request(post("/v1/sessions", raw), ()) for raw, _ in opened]))
+            requests = [Request(post("/v1/sessions", raw), ()) for raw, _ in opened]
+            rates.append(await self.flood(requests, addresses=SITES))
             sessions += [session for _, session in opened]
         return sessions, min(rates, key=lambda rate: rate.beats)
 

@@ -60,6 +60,7 @@ def main() -> None:
 def intake_lines(http: HttpRates, alone: float) -> list[Line]:
     """Rates over HTTP."""
     need = f"the whole network needs {per_second(NEEDED)}"
+    again = f"after a restart all {NETWORK:,} nodes have one again in {NETWORK / http.opened.beats:,.0f} s"
     return [
         _rate_line("signed heartbeats over HTTP, one a request", http.signed, SINGLE_GATE, need, NEEDED),
         _rate_line("sealed heartbeats over HTTP, one a request", http.sealed, SINGLE_GATE, need, NEEDED),
@@ -78,7 +79,7 @@ def intake_lines(http: HttpRates, alone: float) -> list[Line]:
             alone,
         ),
         Line("- the fastest tick of these", per_second(http.sealed_batches.fastest)),
-        Line("sessions opened over HTTP", per_second(http.opened.beats), baseline=need),
+        Line("sessions opened over HTTP", per_second(http.opened.beats), baseline=again),
         Line("middle latency at those rates, signed, one a request", ms(http.signed.middle)),
         Line(
             "- of one processor: intake and its commits; senders",

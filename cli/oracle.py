@@ -12,7 +12,7 @@ import click
 
 from oracle.service.errors import SettingsError
 from oracle.service.intake_service import MakeWay, run_intake
-from oracle.service.settings import ChainNetwork, FixedNetwork, IntakeSettings, parse_listen
+from oracle.service.settings import ChainNetwork, FixedNetwork, IntakeSettings, parse_listen, parse_secret
 from oracle.service.ways import by_probes, from_prometheus, over_mqtt
 from oracle.signing.keys import load_key
 from oracle.telemetry.probes.prober import ProbeSettings
@@ -69,6 +69,7 @@ def oracle() -> None:
 @click.option("--probes", type=_FILE, help="Workloads to probe: JSON object of assignment id to URL, also tcp://.")
 @click.option("--probe-period", type=int, default=6, show_default=True, help="Mean ticks between two probes of one.")
 @click.option("--probe-allow", multiple=True, metavar="NETWORK", help="Private network that may be probed: 10.0.0.0/8.")
+@click.option("--probe-refuse", multiple=True, metavar="NETWORK", help="Network that may not, as the oracle's own.")
 @click.option(
     "--max-clock-error", type=float, help="Blind while the kernel says that the clock may be off by more seconds."
 )
@@ -86,13 +87,17 @@ def intake(**given: Any) -> None:
         listen=parse_listen(given["listen"]),
         tick=given["tick"],
         worker=given["worker"],
-        secret_env=given["challenge_secret_env"],
+        secret=_secret(given["challenge_secret_env"]),
         trust_forwarded=given["trust_forwarded"],
         max_clock_error=given["max_clock_error"],
         compact_after=given["compact_after"] or None,
         retain=given["retain"],
     )
-    sys.exit(run_intake(settings, signer, _ways(given), os.environ))
+    sys.exit(run_intake(settings, signer, _ways(given)))
+
+
+def _secret(name: str | None) -> bytes | None:
+    return None if name is None else parse_secret(name, os.environ.get(name))
 
 
 def _network(given: dict[str, Any]) -> ChainNetwork | FixedNetwork:
@@ -129,7 +134,8 @@ def _ways(given: dict[str, Any]) -> list[MakeWay]:
             )
         )
     if given["probes"] is not None:
-        made.append(by_probes(given["probes"], ProbeSettings(given["probe_period"], allowed=given["probe_allow"])))
+        networks = {"allowed": given["probe_allow"], "refused": given["probe_refuse"]}
+        made.append(by_probes(given["probes"], ProbeSettings(given["probe_period"], **networks)))
     return made
 
 

@@ -85,7 +85,14 @@ class HttpFeed:
         oracles = []
         for member in members:
             collector = Collector(
-                member.store, self._clock, member.signer, self._domain, roster, now=self._tell, steady=self._tell
+                member.store,
+                self._clock,
+                member.signer,
+                self._domain,
+                roster,
+                now=self._tell,
+                steady=self._tell,
+                longest_gap=self._clock.tick,
             )
             await collector.start()
             self._stack.push_async_callback(collector.stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from chain.client import Block
 from oracle.committee.agreement import Committee, Draft, Proposal, arranged, draft, unbundle
@@ -15,6 +15,7 @@ from oracle.ground.keccak import keccak256
 from oracle.ground.ledger import Ledger
 from oracle.signing.signer import Signer
 from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.records import merged
 
 
 class Member:
@@ -24,9 +25,18 @@ class Member:
     from the proposal's observations and the chain.
     """
 
-    def __init__(self, signer: Signer, store: BitmapStore, reader: AnchorReader, clock: EpochClock) -> None:
+    def __init__(
+        self,
+        signer: Signer,
+        store: BitmapStore,
+        reader: AnchorReader,
+        clock: EpochClock,
+        workers: Sequence[BitmapStore] = (),
+    ) -> None:
+        """`store` holds the journal, and telemetry; `workers` are stores of further intakes of this oracle, to read."""
         self.signer = signer
         self.store = store
+        self.workers = tuple(workers)
         self.reader = reader
         self.clock = clock
         self.address = bytes.fromhex(signer.address[2:])
@@ -178,7 +188,8 @@ class Member:
     def _view(self, epoch: int, committee: Committee, anchor: Block) -> View:
         start, end = self.clock.start(epoch), self.clock.end(epoch)
         serving = [one for one in self._placed(anchor) if one.subject.opened_at < end and one.subject.stop > start]
-        record = self.store.read(epoch).judged_by(raw_address(one.node) for one in serving)
+        seen = merged(store.read(epoch) for store in (self.store, *self.workers))
+        record = seen.judged_by(raw_address(one.node) for one in serving)
         ticks = {}
         for one in serving:
             subject = one.subject

@@ -5,6 +5,7 @@ A big int does AND and popcount over a whole day in half a microsecond, without 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from oracle.ground.errors import InvalidValue
@@ -19,6 +20,21 @@ def span(ticks: range) -> int:
 def count(bits: int) -> int:
     """How many ticks are set."""
     return bits.bit_count()
+
+
+def by_epoch(bits: int, first: int, ticks: int) -> Iterator[tuple[int, int]]:
+    """A mask whose bit 0 is tick `first`, counted from genesis, as (epoch, mask) of each epoch that has a bit.
+
+    In order; an epoch has `ticks` ticks.
+    """
+    epoch, place = divmod(first, ticks)
+    bits <<= place
+    whole = (1 << ticks) - 1
+    while bits:
+        if bits & whole:
+            yield epoch, bits & whole
+        bits >>= ticks
+        epoch += 1
 
 
 def to_bytes(bits: int, ticks: int) -> bytes:

@@ -52,6 +52,10 @@ class EpochClock:
         epoch, inside = divmod(t - self.genesis, self.length)
         return epoch, inside // self.tick
 
+    def ticks_since_genesis(self, t: int) -> int:
+        """The tick that contains second `t`, counted from genesis through all epochs; negative before genesis."""
+        return (t - self.genesis) // self.tick
+
     def whole_ticks(self, epoch: int, start: int, stop: int) -> range:
         """Indexes of the epoch's ticks that lie wholly inside `[start, stop)`; may be empty.
 

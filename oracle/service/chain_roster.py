@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from chain.network import Network
 from oracle.committee.anchor import AnchorReader
 
@@ -17,6 +20,7 @@ class ChainRoster:
         self._reader = reader
         self._linked: dict[str, int] = {}
         self._scanned = -1
+        self._refreshed = -math.inf
         # assignment -> node, or None where it is closed
         self._served: dict[int, str | None] = {}
 
@@ -43,6 +47,7 @@ class ChainRoster:
             else:
                 served[one.subject.assignment_id] = None
         self._served = served
+        self._refreshed = time.monotonic()
 
     def knows(self, node: str) -> bool:
         """See `telemetry.intake.roster.Roster`."""
@@ -51,6 +56,11 @@ class ChainRoster:
     def fenced(self, node: str, assignment: int) -> bool:
         """See `telemetry.intake.roster.Roster`."""
         return self._served.get(assignment, node) != node
+
+    @property
+    def age(self) -> float:
+        """See `telemetry.intake.roster.Roster`."""
+        return time.monotonic() - self._refreshed
 
     def __len__(self) -> int:
         return len(self._linked)

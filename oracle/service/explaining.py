@@ -44,9 +44,8 @@ def explain_node(
         clock = stores[0].clock
         over = max(0, floor((now - clock.start(wanted)) / clock.tick)) if now < clock.end(wanted) else None
         told = sorted({*assignments, *_reported(record, name)})
-        known = any(
-            record.line(kind, name).up or record.line(kind, name).seen for kind in (Kind.LIVENESS, Kind.REFUSED)
-        )
+        kinds = (Kind.LIVENESS, Kind.PULLED, Kind.REFUSED)
+        known = any(record.line(kind, name).up or record.line(kind, name).seen for kind in kinds)
         if not known and not told and not _ever(stores, kept, name):
             raise NothingKnown(f"node {node}: these stores never heard of it; check the address and --store")
         everything = range(record.ticks)
@@ -73,7 +72,7 @@ def _reported(record: EpochRecord, name: bytes) -> set[int]:
 
 def _ever(stores: Sequence[BitmapStore], kept: list[int], name: bytes) -> bool:
     """Whether the node was heard in any other epoch: then a whole day of silence is worth showing."""
-    return any(store.read(each).line(Kind.LIVENESS, name).up for each in reversed(kept) for store in stores)
+    return any(store.read(each).up(name) for each in reversed(kept) for store in stores)
 
 
 def _notes(stores: Sequence[BitmapStore]) -> dict[int, str]:

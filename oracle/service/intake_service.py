@@ -6,8 +6,9 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -27,7 +28,6 @@ from oracle.service.settings import (
     IntakeSettings,
     fixed_clock,
     load_nodes,
-    parse_secret,
 )
 from oracle.signing.signer import Signer
 from oracle.telemetry.intake import clock_sync
@@ -55,16 +55,13 @@ class WayIn(Protocol):
 MakeWay = Callable[[Collector, IntakeSettings], WayIn]
 
 
-def run_intake(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], environment: Mapping[str, str]) -> int:
+def run_intake(settings: IntakeSettings, signer: Signer, ways: list[MakeWay]) -> int:
     """Collect until SIGTERM or SIGINT; returns the exit code 0. SettingsError, StoreError, ServerError at the start."""
-    secret = None
-    if settings.secret_env is not None:
-        secret = parse_secret(settings.secret_env, environment.get(settings.secret_env))
-    asyncio.run(_run(settings, signer, ways, secret))
+    asyncio.run(_run(settings, signer, ways))
     return 0
 
 
-async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], secret: bytes | None) -> None:
+async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -74,7 +71,7 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], se
         store = open_store(settings.store, clock, label)
         stack.callback(store.close)
         _abstain_from_the_past(store, time.time())
-        collector = Collector(store, clock, signer, domain, roster, secret=secret)
+        collector = Collector(store, clock, signer, domain, roster, secret=settings.secret)
         largest = settings.max_clock_error
         if largest is not None:
             collector.eyes.conditions.append(lambda: clock_sync.trouble(largest))
@@ -103,18 +100,13 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay], se
     _say(f"oracle {signer.address}: stopped after {sum(collector.intake.accepted.values())} heartbeats")
 
 
-class _Sized(Roster, Protocol):
-    def __len__(self) -> int:
-        """How many nodes it knows."""
-
-
-def _network(settings: IntakeSettings) -> tuple[EpochClock, Domain, _Sized, Callable[[], None]]:
+def _network(settings: IntakeSettings) -> tuple[EpochClock, Domain, Roster, Callable[[], None]]:
     """Clock, heartbeat domain, roster, and what brings the roster up to date."""
     told = settings.network
     if isinstance(told, FixedNetwork):
         clock, domain = fixed_clock(told, settings.tick)
-        fixed = FixedRoster(load_nodes(told.nodes))
-        return clock, domain, fixed, lambda: fixed.replace(load_nodes(told.nodes))
+        nodes = _NodesFile(told.nodes)
+        return clock, domain, nodes.roster, nodes.refresh
     assert isinstance(told, ChainNetwork)
     try:
         addresses = Addresses.load(told.deployment)
@@ -127,6 +119,29 @@ def _network(settings: IntakeSettings) -> tuple[EpochClock, Domain, _Sized, Call
     roster = ChainRoster(network, AnchorReader(network))
     roster.refresh()
     return network.clock(settings.tick), network.heartbeat_domain, roster, roster.refresh
+
+
+class _NodesFile:
+    """The roster of a file of nodes, read again only when it changed: reading a large one holds up the heartbeats."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = self._changed()
+        self.roster = FixedRoster(load_nodes(path))
+
+    def refresh(self) -> None:
+        """Take up a changed file. SettingsError leaves the roster as it was, until the next time."""
+        stamp = self._changed()
+        if stamp != self._stamp:
+            self.roster.replace(load_nodes(self._path))
+            self._stamp = stamp
+
+    def _changed(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None  # `load_nodes` says what is wrong
+        return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _abstain_from_the_past(store: BitmapStore, now: float) -> None:

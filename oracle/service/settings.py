@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class IntakeSettings:
     tick          seconds
     worker        tells intakes of one oracle apart that share a load; None for a single one
     max_clock_error   seconds; while the kernel says that the clock may be off by more, nothing is observed
-    secret_env    environment variable with the 32-byte secret of the challenges, in hex, that such intakes share
+    secret        the 32 bytes of the challenges that such intakes share; None for a single one
     compact_after, retain   epochs after which bitmaps are compressed, or deleted; None: never
     """
 
@@ -51,7 +51,7 @@ class IntakeSettings:
     listen: tuple[str, int] = ("127.0.0.1", 8600)
     tick: int = 10
     worker: str | None = None
-    secret_env: str | None = None
+    secret: bytes | None = field(default=None, repr=False)
     trust_forwarded: bool = False
     max_clock_error: float | None = None
     compact_after: int | None = 2

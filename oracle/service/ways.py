@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import EpochalError, InvalidValue
+from oracle.ground.widths import uint
 from oracle.service.errors import SettingsError
 from oracle.service.intake_service import MakeWay
-from oracle.service.settings import parse_secret
+from oracle.telemetry.probes.addresses import AddressRule
 from oracle.telemetry.probes.prober import Prober, ProbeSettings
 from oracle.telemetry.ways.mqtt import MqttSettings, MqttWay
 from oracle.telemetry.ways.prometheus import PrometheusPull, PrometheusSettings
 from oracle.telemetry.wire.mqtt_connection import Broker
 
+_LOG = logging.getLogger("epochal.service")
+
 
 def over_mqtt(
     url: str, username: str | None, password_env: str | None, ca_file: Path | None, environment: Mapping[str, str]
 ) -> MakeWay:
-    """The way in over the broker at `url`. SettingsError for credentials that don't go together."""
+    """The way in over the broker at `url`. SettingsError for what can't be."""
     if (username is None) != (password_env is None):
         raise SettingsError("--mqtt-username and --mqtt-password-env belong together: give both or neither")
     password = None
@@ -28,18 +32,13 @@ def over_mqtt(
         password = environment.get(password_env)
         if not password:
             raise SettingsError(f"--mqtt-password-env {password_env}: the variable is not set: put the password in it")
-    if not url.startswith(("mqtt://", "mqtts://")):
-        raise SettingsError(f"--mqtt is {url!r}: give mqtt://HOST:PORT or mqtts://HOST:PORT")
-    broker = Broker(url, username, password, ca_file)
-
-    def make(collector: Any, settings: Any) -> MqttWay:
-        secret = None
-        if settings.secret_env is not None:
-            secret = parse_secret(settings.secret_env, environment.get(settings.secret_env))
-        worker = settings.worker or "1"
-        return MqttWay(collector, MqttSettings(broker, worker, secret), settings.way("mqtt"))
-
-    return make
+    try:
+        broker = Broker(url, username, password, ca_file)
+    except InvalidValue as error:
+        raise SettingsError(f"--mqtt: {error}") from error
+    return lambda collector, settings: MqttWay(
+        collector, MqttSettings(broker, settings.worker or "1", settings.secret), settings.way("mqtt")
+    )
 
 
 def from_prometheus(settings: PrometheusSettings) -> MakeWay:
@@ -48,7 +47,14 @@ def from_prometheus(settings: PrometheusSettings) -> MakeWay:
 
 
 def by_probes(targets: Path, settings: ProbeSettings) -> MakeWay:
-    """The oracle's own probes of the workloads that a JSON file names; the file is read again when it changes."""
+    """The oracle's own probes of the workloads that a JSON file names; the file is read again when it changes.
+
+    SettingsError for a file or for networks that can't be.
+    """
+    try:
+        AddressRule(settings.allowed, settings.refused)
+    except InvalidValue as error:
+        raise SettingsError(f"--probe-allow or --probe-refuse: {error}") from error
     read = _Targets(targets)
     read()
     return lambda collector, _: Prober(collector, read, settings)
@@ -59,28 +65,33 @@ class _Targets:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stamp: tuple[int, int] | None = None
-        self._targets: dict[int, str] = {}
+        self._stamp: tuple[int, int, int] | None = None
+        self._targets: dict[int, str] | None = None
+        self._trouble = ""
 
     def __call__(self) -> Mapping[int, str]:
+        trouble = ""
         try:
             found = self._path.stat()
-            stamp = (found.st_mtime_ns, found.st_size)
+            stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
             if stamp != self._stamp:
                 self._targets = _read_targets(self._path)
                 self._stamp = stamp
         except (OSError, SettingsError) as error:
-            if self._stamp is None:
-                raise SettingsError(
-                    f"--probes {self._path}: {error}; give a JSON object of assignment to URL"
-                ) from None
-        return self._targets
+            trouble = f"--probes {self._path}: {error}"
+            self._stamp = None
+            if self._targets is None:
+                raise SettingsError(f"{trouble}; give a JSON object of assignment to URL") from None
+        if trouble and trouble != self._trouble:
+            _LOG.warning("%s; going on with %d targets", trouble, len(self._targets or ()))
+        self._trouble = trouble
+        return self._targets or {}
 
 
 def _read_targets(path: Path) -> dict[int, str]:
     try:
         read: Any = json.loads(path.read_text(encoding="utf-8"))
-        targets = {int(assignment): url for assignment, url in read.items()}
+        targets = {uint("assignment", int(assignment), 128): url for assignment, url in read.items()}
     except (ValueError, AttributeError, RecursionError, EpochalError) as error:
         raise SettingsError(f"can't be read ({error})") from error
     wrong = next((url for url in targets.values() if not isinstance(url, str)), None)

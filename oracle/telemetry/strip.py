@@ -142,29 +142,33 @@ _Layers = list[tuple[TickClass, int]]
 
 
 def _liveness(record: EpochRecord, node: bytes) -> _Layers:
-    line = record.line(Kind.LIVENESS, node)
-    observable = record.observable(node)
+    line, pulled = record.line(Kind.LIVENESS, node), record.line(Kind.PULLED, node)
+    return [
+        (TickClass.NO_HEARTBEAT, -1),
+        (TickClass.FOUND_DOWN, line.seen | pulled.seen),
+        (TickClass.REFUSED, record.line(Kind.REFUSED, node).up),
+        (TickClass.UP, record.up(node)),
+        *_unseen(record, record.observable(node)),
+    ]
+
+
+def _unseen(record: EpochRecord, observable: int) -> _Layers:
     watched = 0
     for _, seen in record.ways:
         watched |= seen
+    return [(TickClass.BLIND, ~observable), (TickClass.DARK, ~observable & record.dark & watched)]
+
+
+def _health(record: EpochRecord, node: bytes, name: bytes) -> _Layers:
+    line = record.line(Kind.LIVENESS, node)
     return [
         (TickClass.NO_HEARTBEAT, -1),
         (TickClass.FOUND_DOWN, line.seen),
         (TickClass.REFUSED, record.line(Kind.REFUSED, node).up),
-        (TickClass.UP, line.up),
-        (TickClass.BLIND, ~observable),
-        (TickClass.DARK, ~observable & record.dark & watched),
-    ]
-
-
-def _health(record: EpochRecord, node: bytes, name: bytes) -> _Layers:
-    heard, *unseen = _liveness(record, node)[3:]
-    return [
-        *_liveness(record, node)[:3],
-        (TickClass.NOT_REPORTED, heard[1]),
+        (TickClass.NOT_REPORTED, line.up),
         (TickClass.UNHEALTHY, record.line(Kind.UNHEALTHY, name).up),
         (TickClass.UP, record.line(Kind.HEALTH, name).up),
-        *unseen,
+        *_unseen(record, record.reportable(node)),
     ]
 
 

@@ -17,6 +17,7 @@ from chain.transactions import Call, SteppedSender, Wallet
 from oracle.committee.anchor import AnchorReader
 from oracle.committee.member import Member
 from oracle.ground.address import raw_address
+from oracle.ground.bitmap import span
 from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.ground.policy import Policy
@@ -85,6 +86,22 @@ def test_observation__each_assignment__by_the_evidence_its_policy_names(town: To
         ticks = member.observe(0).view().ticks
     assert [ticks[key] for key in keys] == [Uptime(49, 59), Uptime(29, 59), Uptime(9, 39)]
     assert ticks[pack(town.jobs[0], 1, 1)] == Uptime(0, 59)
+
+
+def test_observation__several_intakes_of_one_oracle__is_of_what_any_saw(town: Town, tmp_path: Path) -> None:
+    one = raw_address(town.nodes[0].address)
+    with (
+        closing(open_store(tmp_path / "1.sqlite", CLOCK, "net")) as first,
+        closing(open_store(tmp_path / "2.sqlite", CLOCK, "net")) as second,
+    ):
+        for store, ticks in ((first, range(30)), (second, range(30, 50))):
+            way = store.way("mqtt@" + store.location[-8])
+            store.observe(way, 0, (1 << 60) - 1)
+            store.mark_bits(store.track(Kind.LIVENESS, one), 0, span(ticks), way)
+        town.timeline.reach(CLOCK.end(0))
+        town.timeline.finalize(town.network.chain.block("latest"))
+        member = Member(oracle_signers(4)[1], first, AnchorReader(town.network), CLOCK, [second])
+        assert member.observe(0).view().ticks[pack(town.jobs[0], 0, 1)] == Uptime(49, 59)
 
 
 def test_roster__linked_placed_closed_unlinked__as_finalized_blocks_have_it(town: Town) -> None:

@@ -292,6 +292,80 @@ def test_server__flood_of_wrong_signatures__costs_its_sender_and_nobody_else(tmp
     serve(tmp_path, story, HttpLimits(wasted_per_second=0.01, wasted_burst=60))
 
 
+def test_server__many_long_messages_at_once__paid_for_one_by_one(tmp_path: Path) -> None:
+    async def story(served: Served) -> None:
+        stranger = derive("test", "stranger")
+        bad = b"".join(served.beat(n, signer=stranger) for n in range(100))
+        elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0), limit=0)
+        async with aiohttp.ClientSession(connector=elsewhere) as attacker:
+
+            async def attack() -> int:
+                async with attacker.post(served.url + "/v1/heartbeats", data=bad) as response:
+                    return response.status
+
+            statuses = await asyncio.gather(*(attack() for _ in range(30)))
+        assert sorted(statuses) == [403] + [429] * 29
+        assert served.collector.intake.refused["unknown_node"] == 100
+        assert (await served.post(served.beat(1)))[0] == 200
+
+    serve(tmp_path, story, HttpLimits(wasted_per_second=0.01, wasted_burst=60))
+
+
+def test_server__wasted_by_many_addresses__those_who_were_heard_before_go_on(tmp_path: Path) -> None:
+    async def story(served: Served) -> None:
+        assert (await served.post(served.beat(1)))[0] == 200
+        bad = b"".join(served.beat(n, signer=derive("test", "stranger")) for n in range(20))
+        statuses = []
+        for host in range(2, 8):
+            elsewhere = aiohttp.TCPConnector(local_addr=(f"127.0.0.{host}", 0))
+            async with (
+                aiohttp.ClientSession(connector=elsewhere) as attacker,
+                attacker.post(served.url + "/v1/heartbeats", data=bad) as response,
+            ):
+                statuses.append(response.status)
+        assert statuses == [403, 403, 429, 429, 429, 429]
+        assert (await served.post(served.beat(2)))[0] == 200
+
+    serve(tmp_path, story, HttpLimits(wasted_by_all=10))
+
+
+def test_server__receipts_asked_for_without_end__beats_go_on(tmp_path: Path) -> None:
+    async def story(served: Served) -> None:
+        statuses = [(await served.get(f"/v1/receipts/{NODE.address}/0"))[0] for _ in range(6)]
+        assert statuses == [404] * 5 + [429]
+        assert served.store.known(Kind.LIVENESS, NAME) is None  # a question makes nothing
+        assert (await served.post(served.beat(1)))[0] == 200
+
+    serve(tmp_path, story, HttpLimits(asked_per_second=0.01, asked_burst=5))
+
+
+def test_server__behind_a_proxy__the_last_address_told_is_the_sender(tmp_path: Path) -> None:
+    async def story(served: Served) -> None:
+        bad = b"".join(served.beat(n, signer=derive("test", "stranger")) for n in range(3))
+
+        async def post(body: bytes, *told: str) -> int:
+            headers = [("X-Forwarded-For", each) for each in told]
+            async with served.http.post(served.url + "/v1/heartbeats", data=body, headers=headers) as response:
+                return response.status
+
+        victim, attacker = "198.51.100.7", "2001:db8:1:2::66"
+        assert await post(bad, victim, f"203.0.113.9, {attacker}") == 403
+        assert await post(served.beat(1), attacker, victim) == 200
+        assert await post(served.beat(2), victim, "2001:db8:1:2::77") == 429  # the same network of 64 bits
+
+    serve(tmp_path, story, HttpLimits(trust_forwarded=True, wasted_per_second=0.01, wasted_burst=2))
+
+
+def test_server__overloaded__says_so_and_is_blind(tmp_path: Path) -> None:
+    async def story(served: Served) -> None:
+        status, answer = await served.post(served.beat(1))
+        assert (status, reasons(answer)) == (503, ["overload"])
+        http = served.collector.eyes.ways["http"]
+        assert http.blind_until > served.collector.eyes.steady()
+
+    serve(tmp_path, story, HttpLimits(waiting=0))
+
+
 def test_server__too_many_connections_of_one_address__the_others_still_come_in(tmp_path: Path) -> None:
     async def story(served: Served) -> None:
         held = [await asyncio.open_connection("127.0.0.1", served.port, local_addr=("127.0.0.2", 0)) for _ in range(8)]

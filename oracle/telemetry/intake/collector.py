@@ -20,12 +20,14 @@ from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.errors import StoreError
 
 LONGEST_PULSE = 1.0
+WEIGH_SECONDS = 60.0
 
 
 class Collector:
     """What the ways in stand on. `start` it before them and `stop` it after them; the store stays open.
 
-    `now` tells UNIX seconds; `secret` is that of the challenges, see `Intake`.
+    `now` tells UNIX seconds; `longest_gap` is that of the eyes, in seconds; `secret` is that of the challenges, see
+    `Intake`.
     """
 
     def __init__(
@@ -38,19 +40,26 @@ class Collector:
         *,
         now: Callable[[], float] = time.time,
         steady: Callable[[], float] | None = None,
+        longest_gap: float | None = None,
         secret: bytes | None = None,
     ) -> None:
         self.store = store
         self.clock = clock
         self.now = now
         self.roster = roster
-        self.eyes = Eyes(store, clock, now, steady or time.monotonic)
+        self._pause = min(LONGEST_PULSE, clock.tick / 4)
+        # A process that was held up for longer may have missed heartbeats of this tick.
+        gap = min(clock.tick, 2 * self._pause + 1) if longest_gap is None else longest_gap
+        self.eyes = Eyes(store, clock, now, steady or time.monotonic, gap)
         self.intake = Intake(store, clock, signer, domain, roster, now, secret)
         self.eyes.conditions.append(self.trouble)
         self.told_by_ways: list[Callable[[], Iterable[Metric]]] = []
         """Each way's own metrics, see `metrics`."""
+        self.store_bytes = 0
+        """What the store took at rest when it was last asked, a minute ago at most."""
         self._commits: GroupCommit | None = None
         self._pulse: asyncio.Task[None] | None = None
+        self._weighing: asyncio.Task[None] | None = None
 
     @property
     def commits(self) -> GroupCommit:
@@ -71,20 +80,28 @@ class Collector:
         """Begin to watch and to commit."""
         self._commits = GroupCommit(self.store)
         self._pulse = asyncio.create_task(self._watch(self._commits))
+        self._weighing = asyncio.create_task(self._weigh())
 
     async def stop(self) -> None:
         """Make the last marks durable and end. StoreError if that fails."""
-        if self._pulse is not None:
-            self._pulse.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._pulse
+        for task in (self._pulse, self._weighing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         commits, self._commits, self._pulse = self._commits, None, None
         if commits is not None:
             await commits.stop()
 
     async def _watch(self, commits: GroupCommit) -> None:
-        pause = min(LONGEST_PULSE, self.clock.tick / 4)
         while True:
             self.eyes.pulse()
             commits.request()
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._pause)
+
+    async def _weigh(self) -> None:
+        """Ask for the store's size now and then: a database that hangs holds up neither pulse nor metrics."""
+        while True:
+            with contextlib.suppress(StoreError):  # the commits tell it
+                self.store_bytes = await asyncio.to_thread(self.store.size)
+            await asyncio.sleep(WEIGH_SECONDS)

@@ -48,7 +48,13 @@ class GroupCommit:
         self._wanted.set()
         await self._task
         self._thread.shutdown()
-        self._store.commit()
+        last, self._next = self._next, asyncio.get_running_loop().create_future()
+        try:
+            self._store.commit()
+        except StoreError as error:
+            _fail(last, error)
+            raise
+        last.set_result(None)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -64,13 +70,12 @@ class GroupCommit:
                     _LOG.error("heartbeats are not durable: %s", error)
                 self.failure = str(error)
                 self.failures += 1
-                waiting.set_exception(error)
-                waiting.exception()  # nobody may be waiting
+                _fail(waiting, error)
             except BaseException as error:
                 self.failure = f"{error!r}"
                 self.failures += 1
-                waiting.set_exception(StoreError(f"the commit failed by a bug: {error!r}; restart the oracle"))
-                waiting.exception()
+                for each in (waiting, self._next):  # those that came during this commit wait for one that won't come
+                    _fail(each, StoreError(f"the commit failed by a bug: {error!r}; restart the oracle"))
                 raise
             else:
                 if self.failure is not None:
@@ -79,3 +84,8 @@ class GroupCommit:
                 self.commits += 1
                 self.slowest = max(self.slowest, time.monotonic() - began)
                 waiting.set_result(None)
+
+
+def _fail(waiting: asyncio.Future[None], error: StoreError) -> None:
+    waiting.set_exception(error)
+    waiting.exception()  # nobody may be waiting

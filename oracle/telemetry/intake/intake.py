@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from hmac import compare_digest
 from math import floor
 from struct import Struct
@@ -25,22 +24,22 @@ from oracle.telemetry.intake.eyes import Way
 from oracle.telemetry.intake.roster import Roster
 from oracle.telemetry.intake.sessions import NodeState, OpenSession, Sessions
 from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.memory import MAX_EPOCH
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import frames, heartbeat, receipt, session, workloads
+from oracle.telemetry.wire.answers import BEATS_PER_TICK as BEATS_PER_TICK
+from oracle.telemetry.wire.answers import CURES
+from oracle.telemetry.wire.answers import MAX_BEATS as MAX_BEATS
+from oracle.telemetry.wire.answers import MAX_BODY as MAX_BODY
+from oracle.telemetry.wire.answers import Reason as Reason
 from oracle.telemetry.wire.errors import MalformedHeartbeat, UnknownVersion
 from oracle.telemetry.wire.workloads import Health
 
 TICKS_PER_CHALLENGE = 6
-BEATS_PER_TICK = 12
-"""Heartbeats of one node in one tick beyond which they are refused."""
 WORKLOADS_PER_NODE = 1024
-"""Workloads of one node that an intake keeps reports on until it is restarted, so that none can fill the store."""
+"""Workloads, healthy and not, of one node that an intake keeps reports on in an epoch, so that none fills the store."""
 EXPLAINED_PER_TICK = 256
 """Refused heartbeats in one tick whose node is worked out, so that it can be told why it wasn't heard."""
-MAX_BEATS = 1000
-"""Heartbeats in one message of any way in."""
-MAX_BODY = 256 * 1024
-"""Bytes in one message of any way in."""
 
 _PLAIN = Struct(">B8sQB16s")
 """A sealed heartbeat without workloads: version, session, sequence, count, tag."""
@@ -48,37 +47,6 @@ _HEAD = _PLAIN.size - 16
 _SLICE = 250
 """Sealed heartbeats judged before others get their turn."""
 _SIGNED_SLICE = 25
-
-
-class Reason(StrEnum):
-    """Why a heartbeat, a session or a request was refused."""
-
-    MALFORMED = "malformed"
-    VERSION = "version"
-    WRONG_ORACLE = "wrong_oracle"
-    STALE_CHALLENGE = "stale_challenge"
-    BAD_SIGNATURE = "bad_signature"
-    UNKNOWN_NODE = "unknown_node"
-    REPLAYED_SEQUENCE = "replayed_sequence"
-    BEFORE_GENESIS = "before_genesis"
-    UNKNOWN_SESSION = "unknown_session"
-    BAD_TAG = "bad_tag"
-    TOO_OFTEN = "too_often"
-
-
-CURES = {
-    Reason.MALFORMED: "send the bytes of docs/heartbeats.md, whole",
-    Reason.VERSION: "send a version of docs/heartbeats.md to the place for it: update the node agent",
-    Reason.WRONG_ORACLE: "ask this oracle for its address and session key, and sign for those",
-    Reason.STALE_CHALLENGE: "sign again with the challenge in this answer",
-    Reason.BAD_SIGNATURE: "sign with the node's key, 64 bytes, low s (EIP-2098)",
-    Reason.UNKNOWN_NODE: "link the node's address to a licence; check the chain id and contract it signs for",
-    Reason.REPLAYED_SEQUENCE: "send a sequence above the last accepted one",
-    Reason.BEFORE_GENESIS: "wait: the network's first epoch has not begun",
-    Reason.UNKNOWN_SESSION: "open a new session: this one has expired, or the oracle was restarted",
-    Reason.BAD_TAG: "seal again with the challenge in this answer; if that fails, open a new session",
-    Reason.TOO_OFTEN: f"send one heartbeat in each tick, never more than {BEATS_PER_TICK}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +295,7 @@ class Intake:
             if self._roster.fenced(state.node, assignment):
                 fenced.append(assignment)
                 continue
-            track = self._health_track(state, assignment, health is Health.HEALTHY)
+            track = self._health_track(state, epoch, assignment, health is Health.HEALTHY)
             if track is not None:
                 self._store.mark(track, epoch, tick, way.index)
         self.fenced += len(fenced)
@@ -341,11 +309,14 @@ class Intake:
             state = self._nodes[node] = NodeState(node, track)
         return state
 
-    def _health_track(self, state: NodeState, assignment: int, healthy: bool) -> int | None:
+    def _health_track(self, state: NodeState, epoch: int, assignment: int, healthy: bool) -> int | None:
         """The track of a node's reports on an assignment; None where it reports on more than it can run.
 
         It is named by both, so that a report on another node's assignment counts for nobody.
         """
+        if state.workloads_of != epoch:
+            state.workloads_of = epoch
+            state.workloads.clear()
         track = state.workloads.get((assignment, healthy))
         if track is None:
             if len(state.workloads) >= WORKLOADS_PER_NODE:
@@ -409,6 +380,9 @@ class Intake:
             return self._refuse(Reason.WRONG_ORACLE, now)
         if opening.challenge not in self.challenges.pair(now):
             return self._refuse(Reason.STALE_CHALLENGE, now)
+        already = self.sessions.answered(opening.signature, self.challenges.turn(now))
+        if already is not None:
+            return already
         try:
             node, agreed = session.accept_session(opening, self.domain, self.sessions.secret)
         except session.WrongSessionKey:
@@ -419,17 +393,16 @@ class Intake:
             return self._refuse(Reason.BAD_SIGNATURE, now)
         if not self._roster.knows(node):
             return self._refuse(Reason.UNKNOWN_NODE, now)
-        opened = self.sessions.open(agreed, self._state(node), now)
-        if opened is None:
-            return self._refuse(Reason.BAD_SIGNATURE, now)
-        return agreed.id, floor(opened.expires)
+        opened = self.sessions.open(agreed, self._state(node), now, opening.signature)
+        return self._refuse(Reason.BAD_SIGNATURE, now) if opened is None else opened
 
     def receipt(self, node: str, epoch: int) -> bytes | None:
         """The signed receipt of the ticks in which the node was heard; None where there are none.
 
         It may hold marks that aren't durable yet: commit before it leaves the house.
         """
-        track = self._store.track(Kind.LIVENESS, raw_address(node)) if self._roster.knows(node) else None
+        # Called in another thread than heartbeats are judged in: it may look, and makes nothing.
+        track = self._store.known(Kind.LIVENESS, raw_address(node)) if epoch <= MAX_EPOCH else None
         bits = self._store.bits(track, epoch) if track is not None else 0
         if not bits:
             return None

@@ -40,6 +40,9 @@ class _Source(MetricSource):
         yield counter(
             "epochal_workloads_fenced", "Reports on workloads that aren't their sender's any more.", intake.fenced
         )
+        roster = self._collector.roster
+        yield gauge("epochal_roster_nodes", "Nodes that may beat.", len(roster))
+        yield gauge("epochal_roster_age_seconds", "Since the roster was brought up to date.", roster.age)
         yield gauge("epochal_nodes_heard", "Nodes heard since the start.", intake.nodes_heard)
         yield gauge("epochal_sessions_open", "Open sessions of sealed heartbeats.", len(intake.sessions))
 
@@ -48,7 +51,8 @@ class _Source(MetricSource):
         running = collector.trouble() is None
         yield gauge("epochal_store_durable", "1 while heartbeats become durable, else 0.", int(running))
         yield gauge("epochal_store_logged_marks", "Marks not yet folded.", collector.store.logged)
-        yield gauge("epochal_store_bytes", "Bytes of the store at rest.", collector.store.size())
+        yield gauge("epochal_store_backlog_bytes", "Bytes that no commit has made durable.", collector.store.backlog)
+        yield gauge("epochal_store_bytes", "Bytes of the store at rest.", collector.store_bytes)
         try:
             commits = collector.commits
         except StoreError:  # stopped: the rest of the metrics still counts

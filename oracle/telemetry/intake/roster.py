@@ -20,6 +20,13 @@ class Roster(Protocol):
         One that isn't known, since it was opened a moment ago, is not fenced.
         """
 
+    @property
+    def age(self) -> float:
+        """Seconds since it was known to be right; nodes linked since then are refused."""
+
+    def __len__(self) -> int:
+        """How many nodes it knows."""
+
 
 class FixedRoster:
     """A roster held in memory; `replace` takes another one's place at once.
@@ -42,6 +49,11 @@ class FixedRoster:
     def fenced(self, node: str, assignment: int) -> bool:
         """See `Roster`; what isn't in the list is fenced."""
         return assignment not in self._nodes.get(node, ())
+
+    @property
+    def age(self) -> float:
+        """See `Roster`: it is right by definition."""
+        return 0.0
 
     def __len__(self) -> int:
         return len(self._nodes)

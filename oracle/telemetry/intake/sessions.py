@@ -22,7 +22,7 @@ PER_NODE = 2
 class NodeState:
     """What the intake remembers of a node between its heartbeats."""
 
-    __slots__ = ("beats", "node", "rotation", "sequence", "sessions", "tick", "track", "workloads")
+    __slots__ = ("beats", "node", "rotation", "sequence", "sessions", "tick", "track", "workloads", "workloads_of")
 
     def __init__(self, node: str, track: int) -> None:
         self.node = node
@@ -36,7 +36,8 @@ class NodeState:
         """Accepted heartbeats in that tick."""
         self.sessions: list[bytes] = []
         self.workloads: dict[tuple[int, bool], int] = {}
-        """Tracks of what it reports: by assignment, and whether it was healthy."""
+        """Tracks of what it reports: by assignment, and whether it was healthy; in the epoch `workloads_of`."""
+        self.workloads_of = -1
 
     def last_sequence(self, rotation: int) -> int:
         """The sequence above which the next one has to be. A challenge lives for two rotations, and so does this."""
@@ -75,22 +76,37 @@ class Sessions:
         self._open: dict[bytes, OpenSession] = {}
         self.find = self._open.get
         """The session of an id, or None; a bound method, since it is asked at each heartbeat."""
+        self._answers: tuple[dict[bytes, tuple[bytes, int]], dict[bytes, tuple[bytes, int]]] = ({}, {})
+        self._rotation = -2
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, session: Session, state: NodeState, now: float) -> OpenSession | None:
-        """Keep a session that a node signed for; None if another node has one of the same id."""
+    def answered(self, opening: bytes, rotation: int) -> tuple[bytes, int] | None:
+        """What was answered to the opening with this signature, as long as its challenge lives; None if it is new.
+
+        So an opening that somebody sends again does nothing, not even to sessions that were opened after it.
+        """
+        if rotation != self._rotation:
+            self._answers = ({}, self._answers[0] if rotation == self._rotation + 1 else {})
+            self._rotation = rotation
+        return self._answers[0].get(opening) or self._answers[1].get(opening)
+
+    def open(self, session: Session, state: NodeState, now: float, opening: bytes) -> tuple[bytes, int] | None:
+        """Keep a session that a node signed for with the signature `opening`: its id and UNIX seconds of its end.
+
+        None if another node has one of the same id.
+        """
         known = self._open.get(session.id)
-        if known is not None and known.state is not state:
-            return None
-        opened = self._open[session.id] = OpenSession(session, state, now + LIFETIME)
-        if session.id in state.sessions:
-            state.sessions.remove(session.id)
+        if known is not None:  # signed twice
+            return (session.id, int(known.expires)) if known.state is state else None
+        expires = int(now) + LIFETIME
+        self._open[session.id] = OpenSession(session, state, expires)
         state.sessions.append(session.id)
         while len(state.sessions) > PER_NODE:
             self._open.pop(state.sessions.pop(0), None)
-        return opened
+        self._answers[0][opening] = session.id, expires
+        return session.id, expires
 
     def close(self, session: bytes) -> None:
         """Forget a session."""

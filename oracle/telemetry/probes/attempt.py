@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from oracle.ground.errors import EpochalError
-from oracle.telemetry.probes.addresses import AddressRule, NameUnknown, Resolver
+from oracle.telemetry.probes.addresses import AddressRule, NameUnknown, OwnFault, Resolver
 
 LONGEST_TARGET: Final = 2048
 LONGEST_LINE: Final = 1024
@@ -34,10 +34,6 @@ _PORTS: Final = {"http": 80, "https": 443, "tcp": None}
 
 class InvalidTarget(EpochalError):
     """A target that can't be probed: the job's author has to write it anew."""
-
-
-class OwnFault(EpochalError):
-    """This machine could not make the probe; it tells nothing of the target."""
 
 
 class Failure(StrEnum):
@@ -118,6 +114,12 @@ async def attempt(target: Target, rule: AddressRule, resolver: Resolver, tls: ss
     try:
         async with asyncio.timeout(limit):
             addresses = await _addresses(target.host, resolver, limit / 3)
+    except NameUnknown as error:
+        return Outcome(Failure.DNS, str(error))
+    except TimeoutError as error:
+        raise OwnFault(f"the DNS told nothing of {target.host} in {limit:g} s; check the machine's resolver") from error
+    try:
+        async with asyncio.timeout_at(began + limit):
             permitted = [each for each in addresses if rule.permits(each)][:_ADDRESSES_TRIED]
             if not permitted:
                 return Outcome(Failure.FORBIDDEN_ADDRESS, f"{target.host} is {', '.join(addresses[:3])}")
@@ -127,8 +129,6 @@ async def attempt(target: Target, rule: AddressRule, resolver: Resolver, tls: ss
                 outcome = await _ask(target, address, tls, share)
                 if outcome.failure not in (Failure.TIMEOUT, Failure.REFUSED, Failure.UNREACHABLE):
                     break
-    except NameUnknown as error:
-        return Outcome(Failure.DNS, str(error))
     except TimeoutError:
         outcome = Outcome(Failure.TIMEOUT, f"no answer within {limit:g} s")
     if outcome.failure is Failure.TIMEOUT and loop.time() > began + limit + _LATE:

@@ -20,14 +20,17 @@ from typing import Final
 
 from prometheus_client.core import Metric
 
+from oracle.ground import bitmap
 from oracle.ground.errors import InvalidValue
+from oracle.ground.widths import uint
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.metrics import counter, gauge
-from oracle.telemetry.probes.addresses import AddressRule, Resolver
-from oracle.telemetry.probes.attempt import Failure, InvalidTarget, Outcome, OwnFault, Target, attempt
+from oracle.telemetry.probes.addresses import AddressRule, OwnFault, Resolver
+from oracle.telemetry.probes.attempt import Failure, InvalidTarget, Outcome, Target, attempt
 from oracle.telemetry.probes.schedule import Covered, Schedule
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.store.records import Kind
+from oracle.telemetry.ways.watched import watched
 
 STATE_KEY: Final = "probes/failures"
 """Where the store keeps each assignment's last failure, for explanations: JSON, as `Prober.told` gives it."""
@@ -100,7 +103,8 @@ class Prober:
         self._targets = targets
         self._chance = chance or SystemRandom()
         self._schedule = Schedule(self.settings.period, self._chance, collector.clock.ticks_per_epoch)
-        self._parsed: dict[str, Target | str] = {}
+        self._parsed: dict[tuple[int, str], Target | str] = {}
+        self._fault: OwnFault | None = None
         self._turns = asyncio.Semaphore(self.settings.concurrency)
         self._tls = ssl.create_default_context()
         self._resolver: Resolver | None = None
@@ -133,7 +137,7 @@ class Prober:
     async def start(self) -> None:
         """Begin with the next tick."""
         self._resolver = Resolver()
-        self._task = asyncio.create_task(self._run(self._resolver))
+        self._task = watched(self._run(self._resolver), self, _LOG, "the prober")
         self.trouble = None
 
     async def stop(self) -> None:
@@ -150,26 +154,19 @@ class Prober:
 
     async def _run(self, resolver: Resolver) -> None:
         clock, now = self._collector.clock, self._collector.now
-        last = floor((now() - clock.genesis) / clock.tick)  # this tick has begun: too late for it
-        try:
-            while True:
-                moment = now()
-                tick = floor((moment - clock.genesis) / clock.tick)
-                if tick <= last or tick < 0:
-                    begins = clock.genesis + max(0, min(last, tick) + 1) * clock.tick
-                    # A clock that steps back must not make this sleep for good.
-                    await asyncio.sleep(max(0.001, min(begins - moment, clock.tick)))
-                    if tick < last:
-                        last = tick
-                    continue
-                last = tick
-                await self._probe_tick(tick, moment - clock.genesis - tick * clock.tick, resolver)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self.trouble = f"stopped after a bug: {error!r}; restart the oracle"
-            _LOG.exception("the prober has stopped")
-            raise
+        last = clock.ticks_since_genesis(floor(now()))  # this tick has begun: too late for it
+        while True:
+            moment = now()
+            tick = clock.ticks_since_genesis(floor(moment))
+            if tick <= last or tick < 0:
+                begins = clock.genesis + max(0, min(last, tick) + 1) * clock.tick
+                # A clock that steps back must not make this sleep for good.
+                await asyncio.sleep(max(0.001, min(begins - moment, clock.tick)))
+                if tick < last:
+                    last = tick
+                continue
+            last = tick
+            await self._probe_tick(tick, moment - clock.genesis - tick * clock.tick, resolver)
 
     async def _probe_tick(self, tick: int, late: float, resolver: Resolver) -> None:
         """Make the probes of one tick, which began `late` seconds ago, and write what is certain."""
@@ -186,23 +183,19 @@ class Prober:
         certain = self._schedule.end(outcomes, {one: each.failure is None for one, each in heard.items()}, due)
         self._remember(found)
         self._write(certain)
+        if self._fault is not None:  # one line a tick, however many there were
+            _LOG.warning("probes could not be made, %d since the start: %s", self.own_faults, self._fault)
+            self._fault = None
         if self._unsaved and self._collector.now() - self._saved_at >= _SAVE_SECONDS:
             await self._save()
 
     def _known_targets(self) -> dict[int, Target]:
         named = self._targets()
-        parsed = self._parsed
-        self._parsed = {}
+        parsed, self._parsed = self._parsed, {}
         targets, invalid = {}, {}
         for assignment, text in named.items():
-            target = parsed.get(text) or self._parsed.get(text)
-            if target is None:
-                try:
-                    target = Target.parse(text)
-                except InvalidTarget as error:
-                    target = str(error)
-                    _LOG.warning("assignment %d isn't probed: %s", assignment, error)
-            self._parsed[text] = target
+            target = parsed.get((assignment, text)) or _target(assignment, text)
+            self._parsed[assignment, text] = target
             if isinstance(target, Target):
                 targets[assignment] = target
             else:
@@ -227,7 +220,7 @@ class Prober:
                     return await attempt(target, self.rule, resolver, self._tls, self.timeout)
                 except OwnFault as fault:
                     self.own_faults += 1
-                    _LOG.warning("a probe could not be made: %s", fault)
+                    self._fault = fault
                     return None
                 except Exception:  # a target made by a stranger must not end everybody's probes
                     self.own_faults += 1
@@ -255,10 +248,12 @@ class Prober:
         store, per_epoch = self._collector.store, self._collector.clock.ticks_per_epoch
         for covered in certain:
             track = store.track(Kind.PROBE, covered.assignment.to_bytes(16, "big"))
-            for epoch, bits in masks(covered.seen, per_epoch).items():
-                store.see(track, epoch, bits)
-            for epoch, bits in masks(covered.up, per_epoch).items():
-                store.mark_bits(track, epoch, bits)
+            if covered.seen:
+                first = covered.seen[0]
+                for epoch, bits in bitmap.by_epoch(_mask(covered.seen, first), first, per_epoch):
+                    store.see(track, epoch, bits)
+                for epoch, bits in bitmap.by_epoch(_mask(covered.up, first), first, per_epoch):
+                    store.mark_bits(track, epoch, bits)
 
     async def _save(self) -> None:
         if not self._unsaved:
@@ -271,10 +266,19 @@ class Prober:
             _LOG.warning("the reasons of failed probes are not kept: %s", error)
 
 
-def masks(ticks: Iterable[int], per_epoch: int) -> dict[int, int]:
-    """Ticks counted from genesis as a mask for each epoch."""
-    found: dict[int, int] = {}
-    for tick in ticks:
-        epoch, place = divmod(tick, per_epoch)
-        found[epoch] = found.get(epoch, 0) | 1 << place
-    return found
+def _target(assignment: int, text: str) -> Target | str:
+    """What to probe, or why it can't be. Strangers write targets: none may end everybody's probes."""
+    try:
+        uint("assignment", assignment, 128)
+        return Target.parse(text)
+    except (InvalidTarget, InvalidValue) as error:
+        _LOG.warning("assignment %d isn't probed: %s", assignment, error)
+        return str(error)
+    except Exception as error:
+        _LOG.exception("a bug keeps assignment %d from being probed", assignment)
+        return f"a bug keeps it from being probed: {error!r}"
+
+
+def _mask(ticks: Iterable[int], first: int) -> int:
+    """Ticks as a mask whose bit 0 is tick `first`."""
+    return sum(1 << tick - first for tick in ticks)

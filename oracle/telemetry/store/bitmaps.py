@@ -93,10 +93,15 @@ class BitmapStore(Journal):
             if not self.read_only:
                 self.fold()
         finally:
-            self._reader.close()
-            self._database.close()
+            with self._disk, self._reading:  # what another thread is at ends first
+                self._reader.close()
+                self._database.close()
 
     # What arrives: in memory until the next commit. Besides `mark`.
+
+    def known(self, kind: Kind, name: bytes) -> int | None:
+        """The number of a track if there is one; makes none."""
+        return self._memory.known(kind, name)
 
     def track(self, kind: Kind, name: bytes) -> int:
         """The number of a track; a new one is durable with the next commit. InvalidValue for a name of a wrong size."""

@@ -176,9 +176,15 @@ class Memory:
         number = self._numbers.get((kind, name))
         if number is None:
             with self._lock:
-                number = self.enter(kind, name)
-                self._tracks.append((number, kind, name))
+                number = self._numbers.get((kind, name))  # another thread may have been faster
+                if number is None:
+                    number = self.enter(kind, name)
+                    self._tracks.append((number, kind, name))
         return number
+
+    def known(self, kind: int, name: bytes) -> int | None:
+        """The number of a track, if it has one."""
+        return self._numbers.get((kind, name))
 
     def enter(self, kind: int, name: bytes) -> int:
         """Give the next number to a track."""

@@ -17,11 +17,13 @@ from oracle.ground.uptime import Uptime, measure
 class Kind(IntEnum):
     """What a line of bits tells, and what its name is.
 
-    LIVENESS   a node was heard; 20 bytes of its address
+    LIVENESS   a node's heartbeat came, or a trace has it up; 20 bytes of its address
     HEALTH     the node's agent reported the workload healthy; address, then assignment id, 16 bytes big-endian
     PROBE      the oracle's own probe of the workload succeeded; assignment id
     REFUSED    a node's heartbeat was refused, only to explain; address
     UNHEALTHY  the node's agent reported the workload, but not as healthy, only to explain; address, assignment id
+    PULLED     somebody else's measurement, a Prometheus server's, has the node up; address
+    VOID       no name; `seen` are ticks that the oracle's clock had passed before it was set back: nothing there counts
 
     A report is named by its node too, so that one on another node's assignment counts for nobody.
     """
@@ -31,9 +33,19 @@ class Kind(IntEnum):
     PROBE = 3
     REFUSED = 4
     UNHEALTHY = 5
+    PULLED = 6
+    VOID = 7
 
 
-NAME_SIZES: Final = {Kind.LIVENESS: 20, Kind.HEALTH: 36, Kind.PROBE: 16, Kind.REFUSED: 20, Kind.UNHEALTHY: 36}
+NAME_SIZES: Final = {
+    Kind.LIVENESS: 20,
+    Kind.HEALTH: 36,
+    Kind.PROBE: 16,
+    Kind.REFUSED: 20,
+    Kind.UNHEALTHY: 36,
+    Kind.PULLED: 20,
+    Kind.VOID: 0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,27 +105,41 @@ class EpochRecord:
     def observable(self, node: bytes) -> int:
         """The ticks in which this oracle could have heard of the node (20 bytes).
 
-        Of a node that came by some ways: where any of them observed, and the tick wasn't dark or the node was heard
-        in it. Of one that came by none and wasn't looked at: where every way observed.
+        Those in which it was heard; and, of a node that came by some ways, where any of them observed and the tick
+        wasn't dark; of one that came by none and wasn't looked at, where every way observed. Never a void tick.
         """
-        line = self.line(Kind.LIVENESS, node)
-        if line.seen and not line.ways:
-            return line.seen
-        pushed, lit = self._by(line.ways)
-        return line.seen | lit | pushed & line.up
+        line, pulled = self.line(Kind.LIVENESS, node), self.line(Kind.PULLED, node)
+        return self._observed(Line(line.up | pulled.up, line.seen | pulled.seen, line.ways))
 
-    def _by(self, ways: int) -> tuple[int, int]:
-        """The ticks in which any of these ways observed, or in which all did if it is no way; those that weren't dark."""
-        known = self._pushed.get(ways)
+    def reportable(self, node: bytes) -> int:
+        """The ticks in which the node's agent could have reported on a workload: what is pulled brings no reports."""
+        return self._observed(self.line(Kind.LIVENESS, node))
+
+    def _observed(self, line: Line) -> int:
+        lit = 0 if line.seen and not line.ways else self._lit(line.ways)
+        return (line.seen | line.up | lit) & ~self.void
+
+    def up(self, node: bytes) -> int:
+        """The ticks in which the node (20 bytes) was up, by its heartbeats or by what was pulled."""
+        return self.line(Kind.LIVENESS, node).up | self.line(Kind.PULLED, node).up
+
+    @cached_property
+    def void(self) -> int:
+        """The ticks in which nothing counts, see `Kind.VOID`."""
+        return self.line(Kind.VOID, b"").seen
+
+    def _lit(self, ways: int) -> int:
+        """The ticks, not dark, in which any of these ways observed, or in which all did if it is no way."""
+        known = self._lit_by_ways.get(ways)
         if known is None:
             masks = [seen for index, (_, seen) in enumerate(self.ways) if not ways or ways >> index & 1]
             pushed = reduce(or_ if ways else and_, masks) if masks else 0
-            known = self._pushed[ways] = pushed, pushed & ~self.dark
+            known = self._lit_by_ways[ways] = pushed & ~self.dark
         return known
 
     @cached_property
-    def _pushed(self) -> dict[int, tuple[int, int]]:
-        """What `_by` found: nearly all nodes come by the same ways."""
+    def _lit_by_ways(self) -> dict[int, int]:
+        """What `_lit` found: nearly all nodes come by the same ways."""
         return {}
 
     def uptime(self, evidence: str, node: bytes, assignment: int, ticks: range) -> Uptime:
@@ -122,13 +148,13 @@ class EpochRecord:
         evidence: "liveness", "health" or "probe"; InvalidValue for any other.
         """
         if evidence == "liveness":
-            return measure(self.line(Kind.LIVENESS, node).up, self.observable(node), ticks)
+            return measure(self.up(node), self.observable(node), ticks)
         if evidence == "health":
             reported = self.line(Kind.HEALTH, node + assignment.to_bytes(16, "big"))
-            return measure(reported.up, self.observable(node), ticks)
+            return measure(reported.up, self.reportable(node), ticks)
         if evidence == "probe":
             line = self.line(Kind.PROBE, assignment.to_bytes(16, "big"))
-            return measure(line.up, line.seen, ticks)
+            return measure(line.up, line.seen & ~self.void, ticks)
         raise InvalidValue(f'evidence is {evidence!r}; use "liveness", "health" or "probe"')
 
 
@@ -141,6 +167,8 @@ def merged(records: Iterable[EpochRecord]) -> EpochRecord:
     if len({(one.epoch, one.ticks) for one in given}) != 1:
         told = sorted({(one.epoch, one.ticks) for one in given})
         raise InvalidValue(f"records to merge are of (epoch, ticks) {told}; give one or more of one epoch")
+    if len(given) == 1:
+        return given[0]
     places: dict[str, int] = {}
     observed: list[int] = []
     lines: dict[Kind, dict[bytes, Line]] = {}

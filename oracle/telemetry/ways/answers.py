@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-from oracle.telemetry.intake.intake import MAX_BEATS, MAX_BODY, Intake, Reason, Refused, Tally
-from oracle.telemetry.wire import frames
-from oracle.telemetry.wire.session import SEALED_MIN_SIZE
-
-Answer = tuple[int, dict[str, Any]]
-
-STATUS: Final = {
-    Reason.MALFORMED: 400,
-    Reason.VERSION: 400,
-    Reason.WRONG_ORACLE: 421,
-    Reason.STALE_CHALLENGE: 409,
-    Reason.BAD_SIGNATURE: 403,
-    Reason.UNKNOWN_NODE: 403,
-    Reason.REPLAYED_SEQUENCE: 409,
-    Reason.BEFORE_GENESIS: 425,
-    Reason.UNKNOWN_SESSION: 409,
-    Reason.BAD_TAG: 409,
-    Reason.TOO_OFTEN: 429,
-}
+from oracle.telemetry.intake.intake import Intake, Refused, Tally
+from oracle.telemetry.wire.answers import STATUS, Reason
+from oracle.telemetry.wire.answers import Answer as Answer
+from oracle.telemetry.wire.answers import is_too_large as is_too_large
+from oracle.telemetry.wire.answers import problem as problem
+from oracle.telemetry.wire.answers import too_large as too_large
 
 
 def heartbeats(intake: Intake, tally: Tally, received: float, now: float) -> Answer:
@@ -64,26 +51,9 @@ def not_stored(why: object) -> Answer:
     return problem(503, "storage", f"the oracle can't store heartbeats now: {why}")
 
 
-def is_too_large(body: bytes) -> bool:
-    """Whether a message holds more than is taken at once."""
-    if len(body) > MAX_BODY:
-        return True
-    return len(body) > MAX_BEATS * SEALED_MIN_SIZE and len(frames.split(body)) > MAX_BEATS
-
-
-def too_large() -> Answer:
-    """The message isn't looked at."""
-    return problem(413, "too_large", f"send at most {MAX_BEATS} heartbeats and {MAX_BODY} bytes")
-
-
 def refusal(index: int, refused: Refused) -> dict[str, Any]:
     """A refused heartbeat, by its index in the message."""
     told: dict[str, Any] = {"index": index, "reason": refused.reason.value, "cure": refused.cure}
     if refused.last_sequence is not None:
         told["last_sequence"] = refused.last_sequence
     return told
-
-
-def problem(status: int, reason: str, cure: str) -> Answer:
-    """The whole message is refused."""
-    return status, {"accepted": 0, "refused": [{"index": 0, "reason": reason, "cure": cure}]}

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 import time
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from prometheus_client.core import Metric
 from oracle.ground.errors import EpochalError
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.intake import MAX_BODY, Reason, Refused, Tally
-from oracle.telemetry.intake.limits import Budget
+from oracle.telemetry.intake.limits import Budget, sender
 from oracle.telemetry.intake.metrics import CONTENT_TYPE, counter, exposition, gauge
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.ways import answers
@@ -37,6 +37,8 @@ _LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_inf
 _BODY_SECONDS: Final = 10
 _HEADER_SECONDS: Final = 10
 _IDLE_SECONDS: Final = 120
+_BLIND_SECONDS: Final = 2.0
+_OLD_ROSTER_SECONDS: Final = 300
 _OPENAPI: Final = Path(__file__).with_name("openapi.json").read_bytes()
 _RECEIPT: Final = re.compile(r"/v1/receipts/(0x[0-9a-fA-F]{40})/(0|[1-9][0-9]{0,8})")
 _METHODS: Final = {
@@ -48,10 +50,13 @@ _METHODS: Final = {
     "/ready": "GET",
     "/metrics": "GET",
 }
-# What a refusal costs its sender: the signature that was checked in vain, or nearly nothing.
-_COST: Final = {Reason.BAD_SIGNATURE: 1.0, Reason.UNKNOWN_NODE: 1.0, Reason.STALE_CHALLENGE: 0.2}
-_LITTLE: Final = 0.05
-_RECEIPT_COST: Final = 1.0
+# What a refusal costs its sender: a signature that was checked in vain, or nearly nothing. A restart of the oracle
+# makes every session unknown and every challenge stale: nobody may be turned away for that.
+_VAIN: Final = frozenset((Reason.BAD_SIGNATURE, Reason.UNKNOWN_NODE, Reason.REPLAYED_SEQUENCE, Reason.TOO_OFTEN))
+_LITTLE: Final = 0.01
+_AT_ONCE: Final = 25 * 126
+"""Bytes that are judged in one go; what is longer waits for its turn."""
+_KNOWN_SENDERS: Final = 200_000
 
 
 class ServerError(EpochalError):
@@ -65,15 +70,24 @@ class HttpLimits:
     connections       open ones, all together
     per_peer          open ones of one address
     waiting           requests being answered at a time, all together
-    wasted_per_second, wasted_burst   refused work of one address: a signature checked in vain is one unit
-    trust_forwarded   the sender is the last address of X-Forwarded-For: only behind a proxy that sets it
+    buffered          bytes of bodies that have come in part, all together
+    wasted_per_second, wasted_burst   signatures checked in vain for one address
+    wasted_by_all     the same for all addresses together; beyond it only senders whose heartbeats counted are heard
+    asked_per_second, asked_burst     receipts and sessions of one address
+    trust_forwarded   the sender is the last address of X-Forwarded-For: only behind a proxy that adds it
+
+    An address is that of a host; in IPv6, a network of 64 bits.
     """
 
     connections: int = 60_000
     per_peer: int = 2_000
     waiting: int = 20_000
+    buffered: int = 128 * 1024 * 1024
     wasted_per_second: float = 20.0
     wasted_burst: float = 500.0
+    wasted_by_all: float = 4_000.0
+    asked_per_second: float = 100.0
+    asked_burst: float = 2_000.0
     trust_forwarded: bool = False
 
 
@@ -89,6 +103,11 @@ class HttpWay:
         self._collector = collector
         self._way = collector.eyes.way(name)
         self._wasted = Budget(self.limits.wasted_per_second, self.limits.wasted_burst)
+        self._wasted_by_all = Budget(self.limits.wasted_by_all, 4 * self.limits.wasted_by_all)
+        self._asked = Budget(self.limits.asked_per_second, self.limits.asked_burst)
+        self._heard: OrderedDict[str, None] = OrderedDict()
+        self._judging = asyncio.Lock()
+        self._buffered = 0
         self._waiting = 0
         self._runner: web.ServerRunner | None = None
         collector.told_by_ways.append(self._metrics)
@@ -136,7 +155,7 @@ class HttpWay:
         if request.method != wanted:
             return _json(*answers.problem(405, "method", f"send {wanted} to this path"), {"Allow": wanted})
         if self._waiting >= self.limits.waiting:
-            return self._turn_away("overload", answers.problem(503, "overload", "send again later"))
+            return self._overload()
         peer = self._peer(request)
         self._waiting += 1
         try:
@@ -163,6 +182,9 @@ class HttpWay:
 
     def _ready(self) -> web.Response:
         trouble = self._collector.trouble()
+        age = self._collector.roster.age
+        if trouble is None and age > _OLD_ROSTER_SECONDS:
+            trouble = f"the roster is {age:.0f} s old: the chain can't be read, and nodes linked since are refused"
         ways = {way.name: way.trouble for way in self._collector.eyes.ways.values()}
         reason = trouble or next((f"{name}: {told}" for name, told in ways.items() if told), None)
         return _json(503 if reason else 200, {"ready": reason is None, "reason": reason})
@@ -174,11 +196,19 @@ class HttpWay:
         collector = self._collector
         intake, received = collector.intake, collector.now()
         tally = Tally()
-        for _ in intake.judge(body, tally, self._way, received):
-            await asyncio.sleep(0)
+        if len(body) <= _AT_ONCE:
+            self._judge(body, tally, peer, received)
+        else:
+            # One long message at a time: who sends many at once pays for the first before the second is looked at.
+            async with self._judging:
+                if not self._may(peer):
+                    return self._too_many()
+                try:
+                    for _ in intake.judge(body, tally, self._way, received):
+                        await asyncio.sleep(0)
+                finally:
+                    self._charge(peer, tally)
         status, answer = answers.heartbeats(intake, tally, received, collector.now())
-        if tally.refused:
-            self._charge(peer, (refused.reason for _, refused in tally.refused))
         if tally.accepted:
             try:
                 await collector.commits.durable()
@@ -190,19 +220,19 @@ class HttpWay:
         body = await self._body(request, peer)
         if not isinstance(body, bytes):
             return body
+        if not self._ask(peer):
+            return self._too_many()
         opened = self._collector.intake.open_session(body)
         if isinstance(opened, Refused):
-            self._charge(peer, (opened.reason,))
+            self._charge(peer, Tally(refused=[(0, opened)]))
         return _json(*answers.session(opened))
 
     async def _receipt(self, path: str, peer: str) -> web.Response:
         asked = _RECEIPT.fullmatch(path)
         if asked is None:
             return _json(*answers.problem(400, "receipt", "ask for /v1/receipts/NODE/EPOCH: an address, a number"))
-        # Each one costs a signature, so they are rationed like refusals.
-        if not self._wasted.has(peer, time.monotonic()):
+        if not self._ask(peer):
             return self._too_many()
-        self._wasted.spend(peer, _RECEIPT_COST, time.monotonic())
         node, epoch = asked[1].lower(), int(asked[2])
         try:
             signed = await asyncio.to_thread(self._collector.intake.receipt, node, epoch)
@@ -214,7 +244,7 @@ class HttpWay:
 
     async def _body(self, request: web.BaseRequest, peer: str) -> bytes | web.Response:
         """The request's body, or the answer to a request whose body isn't worth reading."""
-        if not self._wasted.has(peer, time.monotonic()):
+        if not self._may(peer):
             return self._too_many()
         failure = self._collector.trouble()
         if failure:
@@ -226,7 +256,7 @@ class HttpWay:
                 body: bytes | None = request.content.read_nowait()
             else:
                 async with asyncio.timeout(_BODY_SECONDS):
-                    body = await _read(request)
+                    body = await self._read(request)
         except TimeoutError:
             return self._turn_away("slow", answers.problem(408, "slow", f"send the body within {_BODY_SECONDS} s"))
         except (web.RequestPayloadError, ConnectionError):
@@ -234,19 +264,69 @@ class HttpWay:
             return self._turn_away("body", told)
         if body is None or answers.is_too_large(body):
             return self._turn_away("too_large", answers.too_large())
+        return body if self._may(peer) else self._too_many()
+
+    async def _read(self, request: web.BaseRequest) -> bytes | None:
+        """The request's body, or None for one longer than any that is taken. TimeoutError while too much waits."""
+        body = b""
+        try:
+            async for chunk in request.content.iter_any():
+                body += chunk
+                self._buffered += len(chunk)
+                if len(body) > MAX_BODY:
+                    return None
+                if self._buffered > self.limits.buffered:
+                    self.turned_away_by_load()
+                    raise TimeoutError
+        finally:
+            self._buffered -= len(body)
         return body
 
     # Refusals of whole requests.
 
-    def _charge(self, peer: str, reasons: Any) -> None:
-        self._wasted.spend(peer, sum(_COST.get(reason, _LITTLE) for reason in reasons), time.monotonic())
+    def _judge(self, body: bytes, tally: Tally, peer: str, received: float) -> None:
+        for _ in self._collector.intake.judge(body, tally, self._way, received):
+            pass
+        self._charge(peer, tally)
+
+    def _charge(self, peer: str, tally: Tally) -> None:
+        if tally.refused:
+            cost = sum(1.0 if refused.reason in _VAIN else _LITTLE for _, refused in tally.refused)
+            now = time.monotonic()
+            self._wasted.spend(peer, cost, now)
+            self._wasted_by_all.spend("", cost, now)
+        if tally.accepted and peer not in self._heard:
+            self._heard[peer] = None
+            if len(self._heard) > _KNOWN_SENDERS:
+                self._heard.popitem(last=False)
+
+    def _may(self, peer: str) -> bool:
+        """Whether what a sender sends is looked at now."""
+        now = time.monotonic()
+        return self._wasted.has(peer, now) and (peer in self._heard or self._wasted_by_all.has("", now))
+
+    def _ask(self, peer: str) -> bool:
+        """Whether a sender may have another signature of ours, or another session; takes it off his budget."""
+        now = time.monotonic()
+        if not self._asked.has(peer, now):
+            return False
+        self._asked.spend(peer, 1.0, now)
+        return True
 
     def _peer(self, request: web.BaseRequest) -> str:
         if self.limits.trust_forwarded:
-            told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+            told = ",".join(request.headers.getall("X-Forwarded-For", ())).rpartition(",")[2].strip()
             if told:
-                return told
-        return request.remote or ""
+                return sender(told)
+        return sender(request.remote or "")
+
+    def _overload(self) -> web.Response:
+        self.turned_away_by_load()
+        return self._turn_away("overload", answers.problem(503, "overload", "send again later"))
+
+    def turned_away_by_load(self) -> None:
+        """Somebody wasn't heard because of the load: the way is blind for a while."""
+        self._way.blind_until = self._collector.eyes.steady() + _BLIND_SECONDS
 
     def _too_many(self) -> web.Response:
         cure = "wait a minute; most of what came from here was refused"
@@ -296,13 +376,15 @@ class _Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         name = transport.get_extra_info("peername")
-        self._from = str(name[0]) if name else ""
+        self._from = sender(str(name[0])) if name else ""
         opened, limits = self._way.open_connections, self._way.limits
         opened[self._from] += 1
         opened[""] += 1
         self._counted = True
         if opened[""] > limits.connections or (not limits.trust_forwarded and opened[self._from] > limits.per_peer):
             self._way.shed["connections"] += 1
+            if opened[""] > limits.connections:
+                self._way.turned_away_by_load()
             transport.close()
             return
         self._deadline = asyncio.get_running_loop().call_later(_HEADER_SECONDS, self._expect_request)
@@ -322,16 +404,6 @@ class _Connection(RequestHandler):
         if self.transport is not None and not self.asked:
             self._way.shed["headers"] += 1
             self.transport.close()
-
-
-async def _read(request: web.BaseRequest) -> bytes | None:
-    """The request's body, or None if it is longer than any that is taken."""
-    body = b""
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > MAX_BODY:
-            return None
-    return body
 
 
 def _json(status: int, answer: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:

@@ -28,6 +28,7 @@ from oracle.telemetry.intake.metrics import counter
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.ways import answers
 from oracle.telemetry.ways.answers import Answer
+from oracle.telemetry.ways.watched import together, watched
 from oracle.telemetry.wire import mqtt_topics
 from oracle.telemetry.wire.mqtt_connection import Broker, Message, MqttConnection, MqttError, published
 from oracle.telemetry.wire.mqtt_topics import MalformedQuestion, Topics
@@ -105,7 +106,7 @@ class MqttWay:
         self._has_marked = asyncio.Event()
         self._under_way = 0
         self._stopping = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._task: asyncio.Task[None] | None = None
         collector.told_by_ways.append(self._metrics)
 
     def _metrics(self) -> Iterator[Metric]:
@@ -118,8 +119,9 @@ class MqttWay:
         """Begin to connect; the way is in trouble until that has succeeded. No error: a broker may come later."""
         self._stopping = False
         self._way.trouble = f"not connected to broker {self._settings.broker.url} yet"
-        work = (self._keep_connected(), self._judge(), self._settle(), self._give_receipts())
-        self._tasks = [asyncio.create_task(each) for each in work]
+        # One can't do without the others: where nobody judges, the broker had better give messages to another worker.
+        work = together(self._keep_connected(), self._judge(), self._settle(), self._give_receipts())
+        self._task = watched(work, self._way, _LOG, self._way.name)
 
     async def stop(self) -> None:
         """Take no more, finish what is under way, and leave the broker."""
@@ -127,10 +129,10 @@ class MqttWay:
         self._way.trouble = "stopped"
         if self._connection is not None:
             await self._leave(self._connection)
-        for task in self._tasks:
+        task, self._task = self._task, None
+        if task is not None:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+            await asyncio.gather(task, return_exceptions=True)
 
     async def _leave(self, connection: MqttConnection) -> None:
         """End the broker's session once nothing is left in it; in haste the broker keeps it for the next start."""
@@ -204,8 +206,10 @@ class MqttWay:
             await asyncio.sleep(period - self._collector.now() % period)
             try:
                 await self._publish_challenge(connection)
-            except MqttError as error:
-                connection.drop(str(error))
+            except Exception as error:
+                if not isinstance(error, MqttError):
+                    _LOG.exception("a bug kept the challenge from being published")
+                connection.drop(str(error) or type(error).__name__)  # the next connection begins with it
                 return
 
     async def _publish_challenge(self, connection: MqttConnection) -> None:

@@ -18,17 +18,19 @@ from email.utils import parsedate_to_datetime
 from math import floor
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 from prometheus_client.core import Metric
 
+from oracle.ground import bitmap
 from oracle.ground.darkness import EDGE_TICKS, REFERENCE_TICKS, heard, judge
 from oracle.ground.errors import EpochalError, InvalidValue
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.metrics import counter, gauge
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.store.records import Kind
+from oracle.telemetry.ways.watched import watched
+from oracle.telemetry.wire.urls import server_url
 
 LONGEST_QUERY: Final = 360
 """Ticks in one query."""
@@ -57,7 +59,7 @@ class _TooLarge(PrometheusError):
 
 @dataclass(frozen=True, slots=True)
 class PrometheusSettings:
-    """Which server to ask, and for what.
+    """Which server to ask, and for what. InvalidValue for what can't be.
 
     url              as http://prometheus:9090, without a user
     label            the label of each target that holds its node's address
@@ -80,6 +82,22 @@ class PrometheusSettings:
     password_file: Path | None = None
     token_file: Path | None = None
 
+    def __post_init__(self) -> None:
+        cure = "--prometheus-user and --prometheus-password-file are for them"
+        parts = server_url("the Prometheus URL", self.url, ("http", "https"), "http://prometheus:9090", cure)
+        if parts.query or parts.fragment:
+            raise InvalidValue("the Prometheus URL holds more than a path (not shown): give it without ? and #")
+        if not _LABEL.fullmatch(self.label):
+            raise InvalidValue(f"Prometheus label is {self.label!r}; give the name of a label, such as node")
+        if self.token_file is not None and self.user is not None:
+            raise InvalidValue("Prometheus has both a user and a token file; give one of them")
+        if (self.user is None) != (self.password_file is None):
+            raise InvalidValue("Prometheus has a user or a password file alone; give both or neither")
+        if self.delay < 0 or self.timeout <= 0 or self.catch_up <= 0 or self.pull_seconds < 0:
+            raise InvalidValue(
+                "Prometheus delay, timeout, catch-up and pull seconds can't be negative, nor the middle two 0"
+            )
+
 
 @dataclass(slots=True)
 class _Samples:
@@ -94,11 +112,10 @@ class _Samples:
 class PrometheusPull:
     """Pulls one Prometheus server for one collector. `trouble` says why it can't now, or None.
 
-    `name` tells several servers apart. InvalidValue for settings that can't be.
+    `name` tells several servers apart.
     """
 
     def __init__(self, collector: Collector, settings: PrometheusSettings, name: str = "prometheus") -> None:
-        _check(settings)
         self.settings = settings
         self.name = name
         self.trouble: str | None = "not started yet"
@@ -146,7 +163,7 @@ class PrometheusPull:
             timeout=aiohttp.ClientTimeout(total=self.settings.timeout), cookie_jar=aiohttp.DummyCookieJar()
         )
         self.trouble = None
-        self._task = asyncio.create_task(self._run(self._http))
+        self._task = watched(self._run(self._http), self, _LOG, self.name)
 
     async def stop(self) -> None:
         """End at once; what was not pulled yet is pulled after the next start."""
@@ -170,12 +187,6 @@ class PrometheusPull:
                 if self.trouble is None:
                     _LOG.warning("%s: %s", self.name, error)
                 self.trouble = str(error)
-            except asyncio.CancelledError:
-                raise
-            except BaseException as error:
-                self.trouble = f"stopped after a bug: {error!r}; restart the oracle"
-                _LOG.exception("%s: the puller has stopped", self.name)
-                raise
             else:
                 if self.trouble is not None:
                     _LOG.warning("%s: answers again", self.name)
@@ -185,8 +196,8 @@ class PrometheusPull:
     async def _pull(self, http: aiohttp.ClientSession) -> bool:
         """Ask once and write what is certain. Whether there is more to ask for."""
         clock, now = self._collector.clock, self._collector.now()
-        end = floor((now - self.settings.delay - clock.genesis) / clock.tick)
-        first = max(self._next or 0, floor((now - self.settings.catch_up - clock.genesis) / clock.tick))
+        end = clock.ticks_since_genesis(floor(now - self.settings.delay))
+        first = max(self._next or 0, clock.ticks_since_genesis(floor(now - self.settings.catch_up)))
         if end - first <= _HELD_BACK:
             return False
         stop = min(end, first + self._span)
@@ -256,7 +267,7 @@ class PrometheusPull:
             found = _Samples()
             for series in data["result"]:
                 self._add(found, series["metric"], series["values"], begins, ends)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, ArithmeticError, KeyError, TypeError, AttributeError, RecursionError) as error:
             hint = _HINTS.get(status, "is it Prometheus?")
             raise PrometheusError(
                 f"{url} answers {status} with something else than Prometheus's JSON; {hint}"
@@ -288,8 +299,6 @@ class PrometheusPull:
 
     async def _write(self, found: _Samples, first: int, dark: int, certain: int) -> None:
         store, per_epoch = self._collector.store, self._collector.clock.ticks_per_epoch
-        epoch, offset = divmod(first, per_epoch)
-        whole = (1 << per_epoch) - 1
         for place, node in enumerate(sorted(found.seen)):
             if place % _NODES_WITHOUT_PAUSE == 0:
                 await asyncio.sleep(0)
@@ -298,14 +307,11 @@ class PrometheusPull:
             self.samples += seen.bit_count()
             if not seen:
                 continue
-            track = store.track(Kind.LIVENESS, bytes.fromhex(node[2:]))
-            seen, up, here = seen << offset, up << offset, epoch
-            while seen:
-                if seen & whole:
-                    store.see(track, here, seen & whole)
-                if up & whole:
-                    store.mark_bits(track, here, up & whole)
-                seen, up, here = seen >> per_epoch, up >> per_epoch, here + 1
+            track = store.track(Kind.PULLED, bytes.fromhex(node[2:]))
+            for epoch, bits in bitmap.by_epoch(seen, first, per_epoch):
+                store.see(track, epoch, bits)
+            for epoch, bits in bitmap.by_epoch(up, first, per_epoch):
+                store.mark_bits(track, epoch, bits)
 
     def _authorization(self) -> dict[str, str]:
         try:
@@ -324,7 +330,7 @@ class PrometheusPull:
             return
         try:
             told = parsedate_to_datetime(date).timestamp()
-        except ValueError:
+        except (ValueError, ArithmeticError, TypeError):
             return
         ahead = told - self._collector.now()
         if abs(ahead) > max(_SKEW_SECONDS, self._collector.clock.tick):
@@ -359,19 +365,3 @@ async def _body(content: aiohttp.StreamReader) -> bytes:
         if len(body) > LARGEST_ANSWER:
             raise _TooLarge(f"the answer has more than {LARGEST_ANSWER} bytes; give matchers that name fewer targets")
     return bytes(body)
-
-
-def _check(settings: PrometheusSettings) -> None:
-    parts = urlsplit(settings.url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None or parts.query:
-        raise InvalidValue(f"Prometheus URL is {settings.url!r}; write it like http://prometheus:9090, without a user")
-    if not _LABEL.fullmatch(settings.label):
-        raise InvalidValue(f"Prometheus label is {settings.label!r}; give the name of a label, such as node")
-    if settings.token_file is not None and settings.user is not None:
-        raise InvalidValue("Prometheus has both a user and a token file; give one of them")
-    if (settings.user is None) != (settings.password_file is None):
-        raise InvalidValue("Prometheus has a user or a password file alone; give both or neither")
-    if settings.delay < 0 or settings.timeout <= 0 or settings.catch_up <= 0 or settings.pull_seconds < 0:
-        raise InvalidValue(
-            "Prometheus delay, timeout, catch-up and pull seconds can't be negative, nor the middle two 0"
-        )

@@ -27,6 +27,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from oracle.ground.errors import EpochalError
+from oracle.telemetry.wire.urls import server_url
 
 KEEPALIVE: Final = 30
 """Seconds of silence after which either side asks whether the other is there."""
@@ -47,13 +48,23 @@ class MqttError(EpochalError):
 class Broker:
     """Where a broker is and how it lets one in. `url`: mqtt://host:port or mqtts://host:port; its path is not read.
 
-    `ca_file` vouches for the broker's certificate; None: the system's authorities.
+    `ca_file` vouches for the broker's certificate; None: the system's authorities. InvalidValue for another URL, or for
+    one with a user: it is shown in messages and by `/ready`.
     """
 
     url: str
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: Path | None = None
+
+    def __post_init__(self) -> None:
+        server_url(
+            "the broker's URL",
+            self.url,
+            tuple(_PORTS),
+            "mqtts://broker.example:8883",
+            "--mqtt-username and --mqtt-password-env are for them",
+        )
 
 
 @dataclass(slots=True)  # not frozen: that would double the time of making one, thousands of times a second
@@ -322,7 +333,10 @@ class MqttConnection:
     async def _keep_alive(self) -> None:
         while not self._lost.done():
             await asyncio.sleep(1)
-            self._client.loop_misc()
+            try:
+                self._client.loop_misc()
+            except Exception as error:  # without it nobody would notice that the broker has gone
+                self.drop(f"the client library failed: {_plain(error)}")
 
     def _on_connect(self, client: paho.Client, _: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
         if self._opened.done():

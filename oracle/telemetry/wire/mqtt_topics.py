@@ -28,6 +28,9 @@ STATUS: Final = "status"
 LONGEST_ANSWER_TOPIC: Final = 300
 """Bytes of a topic to be answered on."""
 
+LAST_EPOCH: Final = 2**31 - 1
+"""Oracles count no epoch beyond this one."""
+
 _QUESTION: Final = struct.Struct(">20sQ")
 
 
@@ -93,12 +96,14 @@ def worker_client(secret: bytes, worker: str) -> str:
 
 def receipt_question(node: str, epoch: int) -> bytes:
     """The question for a receipt. InvalidValue for a node that is no address or an epoch that can't be."""
-    return _QUESTION.pack(raw_address(node), uint("epoch", epoch, 64))
+    return _QUESTION.pack(raw_address(node), uint("epoch", epoch, 31))
 
 
 def read_receipt_question(raw: bytes) -> tuple[str, int]:
-    """(node as a lower-case 0x address, epoch) of a question. MalformedQuestion for another length."""
+    """(node as a lower-case 0x address, epoch) of a question. MalformedQuestion for another length or no epoch."""
     if len(raw) != _QUESTION.size:
         raise MalformedQuestion(f"question for a receipt has {len(raw)} bytes: send {_QUESTION.size}")
     node, epoch = _QUESTION.unpack(raw)
+    if epoch > LAST_EPOCH:
+        raise MalformedQuestion(f"question for a receipt is of epoch {epoch}: the last one is {LAST_EPOCH}")
     return "0x" + node.hex(), epoch

@@ -40,6 +40,12 @@ class Memory(BitmapStore):
     def observe(self, way: int, epoch: int, bits: int) -> None:
         self.observed[epoch] = self.observed.get(epoch, 0) | bits
 
+    def epochs(self) -> list[int]:
+        return []
+
+    def see(self, track: int, epoch: int, bits: int) -> None:
+        pass
+
     def mark(self, track: int, epoch: int, tick: int, way: int) -> bool:
         self.marks.append((track, epoch, tick, way))
         return True

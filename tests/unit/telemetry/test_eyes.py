@@ -146,3 +146,44 @@ def test_clock__by_the_kernels_word__trouble_where_it_is_off(monkeypatch: pytest
 def test_clock__asked_for_real__an_answer_that_makes_sense() -> None:
     told = clock_sync.clock_sync()
     assert told is None or 0 <= told.at_most <= 3600
+
+
+def test_pulse__clock_ran_ahead_and_is_set_back__what_it_passed_is_void(
+    eyes: Eyes, hands: Hands, store: BitmapStore
+) -> None:
+    healthy(eyes)
+    pulse(eyes, hands, 1000, 1010, 1020)
+    hands.to(1055, hands.steady + 1)
+    eyes.pulse()
+    pulse(eyes, hands, 1060, 1065)
+    hands.to(1032, hands.steady + 1)
+    eyes.pulse()
+    pulse(eyes, hands, *range(1035, 1101, 5))
+    assert store.read(0).void == 0b0001111000
+    again = Eyes(store, CLOCK, lambda: 1000.0, lambda: 0.0)  # set back once more, while nobody watched
+    again.pulse()
+    assert store.read(0).void == 0b0001111001
+
+
+def test_pulse__clock_a_little_late__nothing_is_void(eyes: Eyes, hands: Hands, store: BitmapStore) -> None:
+    healthy(eyes)
+    pulse(eyes, hands, 1000, 1010, 1020.1)
+    hands.to(1019.9, hands.steady + 0.1)
+    eyes.pulse()
+    pulse(eyes, hands, 1025, 1030)
+    assert store.read(0).void == 0
+
+
+def test_pulse__held_up_for_longer_than_allowed__a_gap(store: BitmapStore, hands: Hands) -> None:
+    eyes = Eyes(store, CLOCK, lambda: hands.wall, lambda: hands.steady, longest_gap=3)
+    healthy(eyes)
+    pulse(eyes, hands, *range(1000, 1016), 1019, *range(1020, 1026), 1029, 1030, *range(1031, 1041))
+    assert observed(store, 0) == 0b1001
+
+
+def test_way__turned_heartbeats_away__blind_for_a_while(eyes: Eyes, hands: Hands, store: BitmapStore) -> None:
+    http = healthy(eyes)
+    pulse(eyes, hands, 1000, 1010, 1014)
+    http.blind_until = hands.steady + 2
+    pulse(eyes, hands, 1015, 1020, 1030)
+    assert observed(store, 0) == 0b101

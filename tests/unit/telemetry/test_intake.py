@@ -210,6 +210,38 @@ def test_session__of_a_stranger_or_for_another_key__refused(intake: Intake) -> N
     assert refusal_of(intake.open_session(stale)) is Reason.STALE_CHALLENGE
 
 
+def test_session__opening_sent_again__changes_nothing(intake: Intake) -> None:
+    nodes = []
+    for number in range(1, 4):
+        terms = intake.terms()
+        key, challenge = bytes.fromhex(terms["sessionKey"][2:]), bytes.fromhex(terms["challenge"][2:])
+        raw, agreed = session.open_session(NODE, DOMAIN, ORACLE.address, challenge, key, bytes([number]) * 32)
+        assert intake.open_session(raw) == (agreed.id, 1234 + 6 * 3600)
+        nodes.append((raw, agreed))
+    for raw, agreed in nodes:
+        assert intake.open_session(raw) == (agreed.id, 1234 + 6 * 3600)
+    newest = session.seal(nodes[-1][1], intake.challenges.current(1234.5), 1)
+    assert isinstance(intake.accept(newest, HTTP), Accepted)
+    assert len(intake.sessions) == 2
+
+
+def test_accept__many_workloads_one_after_the_other__kept_again_in_the_next_epoch(
+    intake: Intake, store: BitmapStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("oracle.telemetry.intake.intake.WORKLOADS_PER_NODE", 2)
+    everything = FixedRoster({NODE.address: range(10)})
+    intake = Intake(store, CLOCK, ORACLE, DOMAIN, everything, lambda: 1234.5, b"s" * 32)
+    for number, now in enumerate((1210, 1220, 1230, 1310), start=1):
+        intake.accept(beat(intake, now, number, workloads={number: Health.HEALTHY}), HTTP, now)
+    kept = [
+        (epoch, number)
+        for epoch in (2, 3)
+        for number in range(1, 5)
+        if up(store, epoch, NAME + number.to_bytes(16, "big"), Kind.HEALTH)
+    ]
+    assert kept == [(2, 1), (2, 2), (3, 4)]
+
+
 def refusal_of(opened: object) -> Reason:
     assert isinstance(opened, Refused)
     return opened.reason

@@ -32,8 +32,9 @@ BOTH = (("http", 0b00001111), ("mqtt", 0b00111100))
         (BOTH, Line(0b100, 0, MQTT), 0b00111100),
         (BOTH, Line(0b101, 0, HTTP | MQTT), 0b00111111),
         (BOTH, Line(), 0b00001100),  # it might have come by either: only where both would have brought it
-        (BOTH, Line(0b1, 0b11000000, 0), 0b11000000),  # pulled: looked at, whatever the ways did
+        (BOTH, Line(0b1000000, 0b11000000, 0), 0b11000000),  # pulled: looked at, whatever the ways did
         (BOTH, Line(0b1, 0b11000000, HTTP), 0b11001111),
+        (BOTH, Line(0b10000001, 0, HTTP), 0b10001111),  # heard is heard, though the oracle was blind for a part of it
         ((), Line(), 0),
         ((*BOTH, ("blind", 0)), Line(), 0),
     ],
@@ -105,3 +106,18 @@ def test_judged_by__nobody_who_serves_was_heard_all_epoch__the_oracle_was_blind(
     assert told.judged_by(NODES[:5]).observable(NODES[0]) == 0
     assert told.judged_by(NODES[:5]).observable(NODES[5]) == ALL  # what was heard was heard
     assert told.judged_by(NODES[:4]).observable(NODES[0]) == ALL  # so small a network can't tell
+
+
+def test_void__ticks_the_clock_was_in_twice__count_for_nothing() -> None:
+    job = JOB.to_bytes(16, "big")
+    told = record(
+        (("http", 0b01111111),),
+        Line(0b11111111, 0, HTTP),
+        HEALTH={NODES[0] + job: Line(ALL, 0, HTTP)},
+        PROBE={job: Line(0b0011, 0b0111)},
+        VOID={b"": Line(0, 0b00111100)},
+    )
+    assert told.observable(NODES[0]) == 0b11000011
+    assert told.uptime("liveness", NODES[0], JOB, WHOLE) == Uptime(4, 4)
+    assert told.uptime("health", NODES[0], JOB, WHOLE) == Uptime(4, 4)
+    assert told.uptime("probe", NODES[0], JOB, WHOLE) == Uptime(2, 2)

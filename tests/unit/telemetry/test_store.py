@@ -7,7 +7,10 @@ import itertools
 import random
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -215,3 +218,36 @@ def test_rows__of_either_form__come_back_and_damage_is_seen() -> None:
             damaged = whole[:place_] + bytes([whole[place_] ^ 4]) + whole[place_ + 1 :]
             with pytest.raises(InvalidValue, match="bitmap"):
                 rows.bits(64, 3, damaged, 8 * 63)
+
+
+DAY = EpochClock(1000, 86_400, 10)
+
+
+def test_track__asked_for_by_several_threads_at_once__has_one_number(tmp_path: Path) -> None:
+    names = [number.to_bytes(20, "big") for number in range(3_000)]
+    kept = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with closing(open_store(tmp_path / "store.db", DAY, "net")) as store, ThreadPoolExecutor(3) as threads:
+            found = list(threads.map(lambda _: [store.track(Kind.LIVENESS, name) for name in names], range(3)))
+    finally:
+        sys.setswitchinterval(kept)
+    assert found[0] == found[1] == found[2]
+    assert len(set(found[0])) == len(names)
+
+
+def test_close__while_another_thread_compacts__waits_for_it(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = open_store(path, DAY, "net")
+    for epoch in range(20):
+        for number in range(100):
+            track = store.track(Kind.LIVENESS, number.to_bytes(20, "big"))
+            store.mark_bits(track, epoch, (1 << DAY.ticks_per_epoch) - 1)
+    store.commit()
+    with ThreadPoolExecutor(1) as thread:
+        compacting = thread.submit(store.compact, 19)
+        store.close()
+        with suppress(StoreError):
+            compacting.result()
+    with closing(open_store(path, DAY, "net")) as again:
+        assert all(len(again.read(epoch).lines[Kind.LIVENESS]) == 100 for epoch in range(20))

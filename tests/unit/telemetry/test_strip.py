@@ -47,14 +47,15 @@ liveness
 
 def record() -> EpochRecord:
     """Down for 20 ticks, refused in two, then the oracle blind for 8 and all nodes silent for 13."""
-    silent = span(range(358, 371))
+    blind = span(range(180, 188))
+    silent = span(range(358, 371)) | blind
     up = ALL & ~span(range(62, 82)) & ~span(range(100, 102)) & ~silent
     others = {bytes([number]) * 20: Line(ALL & ~silent, ways=1) for number in range(0x22, 0x2C)}
     served = b"\0" * 15 + b"\5"
     return EpochRecord(
         epoch=0,
         ticks=720,
-        ways=(("http", ALL & ~span(range(180, 188))),),
+        ways=(("http", ALL & ~blind),),
         lines={
             Kind.LIVENESS: {NODE: Line(up, ways=1), **others},
             Kind.REFUSED: {NODE: Line(span(range(99, 102)))},
