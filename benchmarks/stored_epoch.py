@@ -5,7 +5,6 @@ own, so that neither's memory is counted for the other; it prints what it measur
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import random
 import subprocess
@@ -20,6 +19,7 @@ from benchmarks.epoch import CLOCK, ORACLES, STEPS, TICKS, close, eyesight, hear
 from benchmarks.intake_process import ROOT
 from benchmarks.table import peak_bytes
 from oracle.ground.uptime import Uptime
+from oracle.service.garbage import collect_garbage_seldom
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.store.records import Kind
 
@@ -66,8 +66,7 @@ def close_stored(location: str, nodes: int, runs: int) -> dict[str, float]:
     before = opened(served)
     names = [name_of(number) for number in range(nodes)]
     whole = range(TICKS)
-    gc.collect()
-    gc.freeze()
+    collect_garbage_seldom()
     best: dict[str, float] = {}
     for _ in range(runs):
         marks, wall = [process_time()], perf_counter()

@@ -159,7 +159,8 @@ The intake is one process of `epochal oracle intake` on SQLite, on the disk that
 is verified and on disk before its answer. {CONNECTIONS} connections send single ones as fast as they are answered,
 those of {NETWORK:,} nodes, the best of three runs. Sealed batches are those of sites' gateways: all nodes beat once in
 each tick of {ROTATIONS} rotations of the challenge; the figure is that of the best whole rotation. Times of closing are
-processor seconds, the best of three runs in a fresh process. The row for each heartbeat is that of {SAMPLE} nodes.
+processor seconds, the best of three runs in a fresh process, with the garbage collector set as in the intake
+(`oracle/service/garbage.py`). The row for each heartbeat is that of {SAMPLE} nodes.
 
 {markdown(lines)}
 ## As the network grows

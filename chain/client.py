@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from web3 import HTTPProvider, Web3
 from web3.contract.contract import Contract, ContractFunction
@@ -43,7 +44,28 @@ class _Provider(HTTPProvider):
         try:
             return super().make_request(method, params)
         except OSError as error:
-            raise RpcError(f"{method}: no answer ({error})") from error
+            raise RpcError(f"{method}: no answer ({_why(error)})") from error
+
+
+def _where(url: str) -> str:
+    """Scheme, host and port: the rest of an endpoint's URL often holds a key."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the RPC endpoint"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "the RPC endpoint"
+
+
+def _why(error: Exception) -> str:
+    """Why there was no answer. HTTP libraries show the whole URL in their texts, so only what lies below tells."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"status {response.status_code}"
+    told, below = type(error).__name__, error.__cause__ or error.__context__
+    while below is not None:
+        told = (below.strerror if isinstance(below, OSError) else None) or told
+        below = below.__cause__ or below.__context__
+    return told
 
 
 # Blocks in one request for events: public nodes refuse many more.
@@ -55,6 +77,8 @@ class Chain:
 
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self.url = url
+        self.where = _where(url)
+        """The endpoint for messages: without what may be a key."""
         # web3 asks for the chain id before each call unless it may remember it.
         once = {RPCEndpoint("eth_chainId")}
         self._provider = _Provider(
@@ -64,7 +88,9 @@ class Chain:
         try:
             self.chain_id: int = self.w3.eth.chain_id
         except (RpcError, ValueError) as error:
-            raise ChainUnavailable(f"{url} doesn't answer as an Ethereum node ({error}); check the address") from error
+            why = str(error) if isinstance(error, RpcError) else _why(error)
+            told = f"{self.where} doesn't answer as an Ethereum node ({why}); check the address"
+            raise ChainUnavailable(told) from error
         self._lower_bound = 0
 
     def rpc(self, method: str, *params: Any) -> Any:
@@ -79,7 +105,7 @@ class Chain:
             try:
                 answers: Any = self._provider.make_batch_request(part)  # type: ignore[arg-type]
             except OSError as error:
-                raise RpcError(f"{part[0][0]} and others: no answer ({error})") from error
+                raise RpcError(f"{part[0][0]} and others: no answer ({_why(error)})") from error
             by_id = sorted(answers, key=lambda answer: int(answer["id"]))
             results += [self._result(method, answer) for (method, _), answer in zip(part, by_id, strict=True)]
         return results
@@ -97,7 +123,7 @@ class Chain:
         shown = hex(which) if isinstance(which, int) else which
         raw = self.rpc("eth_getBlockByNumber", shown, False)
         if raw is None:
-            raise RpcError(f"there is no block {which} at {self.url}")
+            raise RpcError(f"there is no block {which} at {self.where}")
         return Block(int(raw["number"], 16), raw["hash"], int(raw["timestamp"], 16))
 
     def finalized(self) -> Block:

@@ -12,6 +12,7 @@ from eth_typing import HexAddress, HexStr
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 from web3.contract.contract import Contract
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 from web3.types import Nonce
 from web3.utils.address import get_create_address
 
@@ -19,7 +20,7 @@ from chain import compiler
 from chain.client import Chain
 from chain.transactions import Call, Sender, Wallet
 from oracle.ground.clock import EpochClock
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import UserError
 from oracle.ground.typed_data import Acceptance, Domain, EpochReport, Heartbeat, NodeConsent
 
 # Roles of the AccessManager. Role 0, its admin, governs the committee.
@@ -27,7 +28,7 @@ ROLE_GUARDIAN = 1
 ROLE_LICENSOR = 2
 
 
-class WrongDeployment(EpochalError):
+class WrongDeployment(UserError):
     """What is on chain isn't the network that was asked for."""
 
 
@@ -115,7 +116,7 @@ class Network:
     def __init__(self, chain: Chain, addresses: Addresses) -> None:
         if addresses.chain_id != chain.chain_id:
             raise WrongDeployment(
-                f"the deployment is for chain {addresses.chain_id}, but {chain.url} is chain {chain.chain_id}; "
+                f"the deployment is for chain {addresses.chain_id}, but {chain.where} is chain {chain.chain_id}; "
                 "use the RPC of that chain"
             )
         self.chain = chain
@@ -126,10 +127,16 @@ class Network:
         self.escrow = self._bind("JobEscrow", addresses.escrow)
         self.burner = self._bind("Burner", addresses.burner)
         self.token = self._bind("LocalToken", addresses.token)
-        self.timing = Timing(*_values(self.attestations.functions.timing().call()))
-        self.appeal_epochs: int = self.escrow.functions.appealEpochs().call()
-        self.settle_window: int = self.escrow.functions.settleWindow().call()
-        self.protocol_share_ppm: int = self.escrow.functions.protocolSharePpm().call()
+        try:
+            self.timing = Timing(*_values(self.attestations.functions.timing().call()))
+            self.appeal_epochs: int = self.escrow.functions.appealEpochs().call()
+            self.settle_window: int = self.escrow.functions.settleWindow().call()
+            self.protocol_share_ppm: int = self.escrow.functions.protocolSharePpm().call()
+        except (BadFunctionCallOutput, ContractLogicError) as error:
+            raise WrongDeployment(
+                f"the network's contracts aren't at {addresses.attestations} and {addresses.escrow} on chain "
+                f"{chain.chain_id}; use the addresses that this chain's deployment wrote"
+            ) from error
 
     def _bind(self, name: str, address: str) -> Contract:
         return self.chain.contract(address, compiler.load()[name].abi)

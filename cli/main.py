@@ -58,7 +58,12 @@ class _LazyGroup(click.Group):
         """See click.Group."""
         if name not in _COMMANDS:
             return None
-        command: click.Command = getattr(importlib.import_module(f"cli.{name}"), name)
+        try:
+            command: click.Command = getattr(importlib.import_module(f"cli.{name}"), name)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(
+                f"{name} needs the package {error.name}, which isn't installed here; `make setup` installs all"
+            ) from error
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

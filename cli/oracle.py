@@ -45,7 +45,7 @@ def oracle() -> None:
 @click.option("--password-file", type=_FILE, help="File whose first line is the keystore's password.")
 @click.option("--network", type=_FILE, help="JSON file of the network's addresses, as its deployment wrote it.")
 @click.option("--rpc", metavar="URL", help="The network's chain.")
-@click.option("--nodes", type=_FILE, help="Without a chain: JSON list of the nodes' addresses.")
+@click.option("--nodes", type=_FILE, help='Without a chain: JSON list of addresses, or {"0x…": ["7/0/1"]}.')
 @click.option("--chain-id", type=int, help="With --nodes: chain of the network.")
 @click.option("--attestations", metavar="ADDRESS", help="With --nodes: the network's Attestations contract.")
 @click.option("--genesis", type=int, help="With --nodes: start of epoch 0, UNIX seconds.")
@@ -105,7 +105,7 @@ def _network(given: dict[str, Any]) -> ChainNetwork | FixedNetwork:
     if given["network"] is not None or given["rpc"] is not None:
         extra = [name for name in fixed if given[name] is not None]
         if extra:
-            raise SettingsError(f"--{extra[0].replace('_', '-')}: is for --nodes; with --network the chain tells it")
+            raise SettingsError(f"--{extra[0].replace('_', '-')}: leave it out; with --network the chain tells it")
         if given["network"] is None or given["rpc"] is None:
             raise SettingsError("--network and --rpc belong together: give both, or --nodes")
         return ChainNetwork(given["network"], given["rpc"])

@@ -13,9 +13,15 @@ from oracle.ground.typed_data import Domain
 from oracle.telemetry.wire.receipt import END_OF_TICKS
 from oracle.telemetry.wire.workloads import MAX_WORKLOADS
 
+SHORTEST_TICK = 1
+"""Seconds; ticks are whole ones. A shorter one would have the agent send heartbeats without pause."""
 LONGEST_TICK = 86_400
 LATEST = 2**40
 """Whole UNIX seconds above this are no time that an oracle may tell."""
+
+
+class ContradictsTerms(LinkError):
+    """The oracle counts epochs and ticks otherwise than it told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,11 @@ class Terms:
     ahead: float
 
     @property
+    def rhythm(self) -> tuple[float, float, float]:
+        """What its epochs and ticks follow from."""
+        return self.genesis, self.length, self.tick
+
+    @property
     def ticks_per_epoch(self) -> int:
         """Ticks in one of its epochs."""
         return round(self.length / self.tick)
@@ -46,6 +57,15 @@ class Terms:
     def epoch_at(self, moment: float) -> int:
         """The epoch that contains this moment, or the first one before genesis."""
         return max(0, int((moment - self.genesis) // self.length))
+
+    def count(self, epoch: int, tick: int) -> int:
+        """That tick of that epoch, counted from genesis."""
+        return epoch * self.ticks_per_epoch + tick
+
+    def counted_at(self, moment: float) -> int:
+        """The tick that contains this moment, counted from genesis; the first one before it."""
+        epoch = self.epoch_at(moment)
+        return self.count(epoch, max(0, int((moment - self.genesis - epoch * self.length) // self.tick)))
 
     def end(self, epoch: int) -> float:
         """UNIX seconds of the end of an epoch."""
@@ -85,8 +105,10 @@ def read_terms(status: int, answer: dict[str, Any], domain: Domain, asked_at: fl
             "check --oracle, --chain-id and --attestations"
         )
     key = answer.get("sessionKey")
-    tick = max(0.001, number(answer, "tick", LONGEST_TICK))
+    tick = number(answer, "tick", LONGEST_TICK)
     length = number(answer, "epochLength", LATEST)
+    if tick < SHORTEST_TICK:
+        raise LinkError(f"its tick of {tick:g} s is shorter than any")
     if not 1 <= length / tick <= END_OF_TICKS:
         raise LinkError(f"its epoch of {length:g} s holds no sensible number of ticks of {tick:g} s")
     return Terms(
@@ -101,11 +123,14 @@ def read_terms(status: int, answer: dict[str, Any], domain: Domain, asked_at: fl
 
 
 def read_acknowledged(answer: dict[str, Any], terms: Terms) -> Acknowledged:
-    """What the acceptance of one heartbeat says beyond "yes". LinkError for a tick that isn't near its own clock's."""
+    """What the acceptance of one heartbeat says beyond "yes".
+
+    ContradictsTerms for a tick more than one away from the present one of its own clock.
+    """
     epoch, tick = (_whole(answer, key) for key in ("epoch", "tick"))
-    present = terms.epoch_at(terms.now())
-    if tick >= terms.ticks_per_epoch or abs(epoch - present) > 1:
-        raise LinkError(f"it acknowledges tick {tick} of epoch {epoch}; its clock is in epoch {present}")
+    if tick >= terms.ticks_per_epoch or abs(terms.count(epoch, tick) - terms.counted_at(terms.now())) > 1:
+        present = terms.epoch_at(terms.now())
+        raise ContradictsTerms(f"it acknowledges tick {tick} of epoch {epoch}; its clock is in epoch {present}")
     return Acknowledged(epoch, tick, frozenset(_fenced(answer.get("fenced", []))))
 
 

@@ -17,7 +17,7 @@ HOLD = 2
 
 @dataclass(slots=True)
 class _Case:
-    """One assignment: each oracle's word as (when, fenced), and since when a majority says so."""
+    """One assignment: each oracle's word as (until when it counts, fenced), and since when a majority says so."""
 
     words: dict[str, tuple[float, bool]] = field(default_factory=dict)
     since: float | None = None
@@ -35,13 +35,14 @@ class FenceQuorum:
     ) -> list[int]:
         """An oracle answered a heartbeat that reported on these assignments and called some of them fenced.
 
-        `tick` and `now` are seconds. Returns those that are now believed to be fenced.
+        `tick`, that oracle's, and `now` are seconds. Returns those that are now believed to be fenced.
         """
         believed = []
         for assignment in reported:
             case = self._cases.setdefault(assignment, _Case())
-            case.words[oracle] = (now, assignment in fenced)
-            fresh = [said for at, said in case.words.values() if now - at <= STALE_AFTER * tick]
+            # By its own tick: one that tells a short tick mustn't make the others' words stale.
+            case.words[oracle] = (now + STALE_AFTER * tick, assignment in fenced)
+            fresh = [said for until, said in case.words.values() if now <= until]
             votes = sum(fresh)
             if votes < self._least or 2 * votes <= len(fresh):
                 case.since = None

@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from node.errors import LinkError, SettingsError
 from node.settings import BrokerAccess
-from node.transport import FIRST_PATIENCE, LONGEST_RECEIPT, Answer, json_object
+from node.transport import FIRST_PATIENCE, LONGEST_RECEIPT, json_object
 from oracle.telemetry.wire import mqtt_topics
+from oracle.telemetry.wire.answers import Answer
 from oracle.telemetry.wire.mqtt_connection import Broker, Message, MqttConnection, MqttError, published
 from oracle.telemetry.wire.mqtt_topics import Topics
 

@@ -16,6 +16,8 @@ from oracle.telemetry.wire.workloads import Health
 
 LAST_WORD = 2.0
 """Seconds that the receipts of a stopping agent may take."""
+MOST_WORKERS = 4
+"""Questions about one epoch in that time, while something is lacking."""
 _SHOWN = 10
 
 
@@ -40,7 +42,8 @@ class ReceiptKeeper:
 
     def acknowledged(self, terms: Terms, heard: Acknowledged, reported: Mapping[int, Health]) -> None:
         """The oracle took a heartbeat; see `oracle_link.Listener`."""
-        if self._terms is None or self._terms.oracle != terms.oracle:
+        known = self._terms
+        if known is None or (known.oracle, known.rhythm) != (terms.oracle, terms.rhythm):
             self.plan = ReceiptPlan()
             self._resume(terms)
         self._terms = terms
@@ -63,40 +66,57 @@ class ReceiptKeeper:
         if self._folder is None or self._terms is None:
             return
         for epoch, count in list(self.plan.counts.items()):
-            if count.acknowledged & ~count.held:
-                await self._ask(self._terms, epoch)
+            for _ in range(MOST_WORKERS):
+                if epoch in self.plan.counts and count.acknowledged & ~count.held:
+                    await self._ask(self._terms, epoch)
 
     async def _ask(self, terms: Terms, epoch: int) -> None:
         plan = self.plan  # another oracle at this URL gets a plan of its own meanwhile
         count = plan.counts[epoch]
+        expected = count.acknowledged  # what is acknowledged while the receipt is on its way may not be in it
         try:
-            status, answer = await self._transport.receipt(self._node, epoch)
-            if status == 404:
+            raw = await self._fetch(epoch)
+            if raw is None and not count.held:
                 raise LinkError("it has none")
-            if status != 200:
-                raise LinkError(f"it refuses: {read_refusal(status, answer).cure}")
-            raw = hexadecimal_text(answer.get("receipt"), "receipt")
-            bits = read_receipt(raw, terms.oracle, self._node, epoch, self._domain).bits
+            # None: a worker to which nothing of this node came, where others gave receipts.
+            bits = read_receipt(raw, terms.oracle, self._node, epoch, self._domain).bits if raw is not None else 0
         except (LinkError, WrongReceipt) as error:
             if isinstance(error, WrongReceipt):
                 self._tell(f"RECEIPT of epoch {epoch} IS WRONG: {error}")
             if not plan.failed(terms, epoch, terms.now()):
+                if count.held:
+                    self._close(plan, terms, epoch, count.acknowledged & ~count.held)
+                    return
                 seen = count.acknowledged.bit_count()
                 self._tell(f"NO RECEIPT for epoch {epoch}, in which it acknowledged {seen:,} ticks: {error}")
                 plan.forget(epoch)
             return
-        await self._keep(raw, terms.oracle, epoch)
-        lacking = plan.received(terms, epoch, bits, terms.now())
+        if raw is not None:
+            await self._keep(raw, terms.oracle, epoch)
+        lacking = plan.received(terms, epoch, bits, expected, terms.now())
+        if lacking is not None:
+            self._close(plan, terms, epoch, lacking)
+
+    async def _fetch(self, epoch: int) -> bytes | None:
+        """The receipt as it travels, or None if whoever answered has none. LinkError."""
+        status, answer = await self._transport.receipt(self._node, epoch)
+        if status == 404:
+            return None
+        if status != 200:
+            raise LinkError(f"it refuses: {read_refusal(status, answer).cure}")
+        return hexadecimal_text(answer.get("receipt"), "receipt")
+
+    def _close(self, plan: ReceiptPlan, terms: Terms, epoch: int, lacking: int) -> None:
+        """The last word on an epoch, of which no receipt holds the `lacking` ticks."""
+        count = plan.counts[epoch]
         if lacking:
             self._tell(
                 f"RECEIPT LACKS {lacking.bit_count():,} of {count.acknowledged.bit_count():,} ticks "
                 f"that it acknowledged in epoch {epoch}: {_ticks(lacking)}"
             )
-        if count.closing:
-            self._tell(
-                f"epoch {epoch}: oracle {terms.oracle} saw {bits.bit_count():,} of {terms.ticks_per_epoch:,} ticks"
-            )
-            plan.forget(epoch)
+        seen = count.held.bit_count()
+        self._tell(f"epoch {epoch}: oracle {terms.oracle} saw {seen:,} of {terms.ticks_per_epoch:,} ticks")
+        plan.forget(epoch)
 
     async def _keep(self, raw: bytes, oracle: str, epoch: int) -> None:
         if self._folder is None:

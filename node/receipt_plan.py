@@ -13,6 +13,9 @@ AFTER_END = 2
 """Ticks after an epoch's end before its receipt is asked for: the last heartbeats are on their way."""
 SPREAD = 48
 """An ended epoch's receipt is asked for within this part of an epoch, so that not all nodes come at once."""
+MORE_ASKS = 12
+"""Further questions about an ended epoch while something is lacking: each of an oracle's workers signs only for what
+came to itself, and a question comes to any of them."""
 
 
 @dataclass(slots=True)
@@ -22,9 +25,11 @@ class Count:
     acknowledged: int
     due: float
     held: int = 0
-    """Ticks that receipts hold."""
+    """Ticks that receipts hold, all together."""
     closing: bool = False
     failures: int = 0
+    lacked: int = 0
+    """Answers after the epoch's end that left something lacking."""
 
 
 class ReceiptPlan:
@@ -57,13 +62,22 @@ class ReceiptPlan:
                 return epoch
         return None
 
-    def received(self, terms: Terms, epoch: int, bits: int, now: float) -> int:
-        """A receipt of that epoch came with these ticks; returns the acknowledged ones that it lacks."""
+    def received(self, terms: Terms, epoch: int, bits: int, expected: int, now: float) -> int | None:
+        """A receipt of that epoch came with these ticks; `expected` were acknowledged before it was asked for.
+
+        Returns those that no receipt holds, when the last word on the epoch is spoken; None while it isn't.
+        """
         count = self.counts[epoch]
         count.held |= bits
         count.failures = 0
-        count.due = now + EVERY * terms.tick * random.uniform(0.75, 1.25)
-        return count.acknowledged & ~bits
+        lacking = expected & ~count.held
+        if count.closing:
+            count.lacked += 1
+            if not lacking or count.lacked > MORE_ASKS:
+                return lacking
+        soon = count.closing and count.lacked <= MORE_ASKS // 2
+        count.due = now + (1 if soon else EVERY) * terms.tick * random.uniform(0.75, 1.25)
+        return None
 
     def failed(self, terms: Terms, epoch: int, now: float) -> bool:
         """No receipt came. Whether there is sense in asking again: not when the epoch after it has ended too."""

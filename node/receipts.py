@@ -1,8 +1,8 @@
 """Receipts on disk: what each oracle signed that it saw of this node, kept for appeals.
 
     DIR/owner.json                       whose receipts these are, and of which network
-    DIR/<oracle>/<epoch>.receipt         the newest of that oracle for that epoch, as it travelled
-    DIR/<oracle>/<epoch>.<n>.receipt     earlier ones that hold ticks which the newest lacks
+    DIR/<oracle>/<epoch>.receipt         one of that oracle for that epoch, as it travelled
+    DIR/<oracle>/<epoch>.<n>.receipt     others that hold ticks which that one lacks
 
 Files appear whole or not at all. Receipts of one epoch add up: a bit that isn't set says nothing.
 """
@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 from node.errors import SettingsError
@@ -24,8 +26,9 @@ from oracle.signing.compact import InvalidSignature
 from oracle.telemetry.wire import receipt as wire
 from oracle.telemetry.wire.receipt import MalformedReceipt, SignedReceipt
 
-MOST_EARLIER = 9
-"""Earlier receipts kept of one oracle and epoch: an oracle that contradicts itself mustn't fill the disk."""
+MOST = 10
+"""Receipts kept of one oracle and epoch: it may have several workers, but one that contradicts itself mustn't fill the
+disk."""
 _OWNER = "owner.json"
 _NAME = re.compile(r"(0|[1-9][0-9]{0,19})(?:\.([1-9]))?\.receipt")
 _FOLDER = re.compile(r"0x[0-9a-f]{40}")
@@ -86,35 +89,32 @@ class ReceiptFolder:
 
     def bits(self, oracle: str, epoch: int) -> int:
         """The ticks of that epoch that the kept receipts of that oracle hold together."""
-        bits = 0
-        for path in self._of(oracle, epoch):
-            try:
-                bits |= read_receipt(path.read_bytes(), oracle, self._node, epoch, self._domain).bits
-            except (WrongReceipt, OSError):
-                continue
-        return bits
+        return _all(self._bits_of(place, oracle, epoch) for place in self._places(oracle, epoch) if place.exists())
 
     def keep(self, raw: bytes, oracle: str, epoch: int) -> None:
-        """Put this receipt, which was checked, in the place of the one before it; OSError if that fails.
+        """Keep this receipt, which was checked; OSError if that fails.
 
-        One that holds nothing new is dropped; one that lacks ticks of the one before leaves that beside it.
+        It takes the place of those that it covers; one that holds nothing new is dropped. When there are too many, the
+        one goes that holds the fewest ticks of which there is no other.
         """
-        newest = self._path / oracle / f"{epoch}.receipt"
-        newest.parent.mkdir(parents=True, exist_ok=True)
         bits = wire.decode(raw).bits
-        held = self.bits(oracle, epoch)
-        if not bits & ~held:
+        places = self._places(oracle, epoch)
+        held = {place: self._bits_of(place, oracle, epoch) for place in places if place.exists()}
+        if not bits & ~_all(held.values()):
             return
-        before = self._bits_of(newest, oracle, epoch)
-        if before & ~bits:
-            for number in range(1, MOST_EARLIER + 1):
-                aside = newest.with_name(f"{epoch}.{number}.receipt")
-                if not aside.exists():
-                    os.link(newest, aside)
-                    break
-            else:
+        covered = [place for place, ticks in held.items() if not ticks & ~bits]
+        free = [place for place in places if place not in held]
+        if not covered and not free:
+            # How many ticks would go with each of them, if it went.
+            loss = {p: (held[p] & ~_all([bits, *(held[q] for q in places if q != p)])).bit_count() for p in places}
+            least = min(places, key=lambda place: loss[place])
+            if loss[least] >= (bits & ~_all(held.values())).bit_count():
                 return
-        _write(newest, raw)
+            free = [least]
+        places[0].parent.mkdir(parents=True, exist_ok=True)
+        _write([*covered, *free][0], raw)
+        for place in covered[1:]:
+            place.unlink()
 
     def _bits_of(self, path: Path, oracle: str, epoch: int) -> int:
         try:
@@ -122,10 +122,10 @@ class ReceiptFolder:
         except (WrongReceipt, OSError):
             return 0
 
-    def _of(self, oracle: str, epoch: int) -> list[Path]:
-        folder = self._path / oracle
-        names = [f"{epoch}.receipt", *(f"{epoch}.{number}.receipt" for number in range(1, MOST_EARLIER + 1))]
-        return [folder / name for name in names if (folder / name).exists()]
+    def _places(self, oracle: str, epoch: int) -> list[Path]:
+        """Where receipts of that oracle and epoch may lie."""
+        names = [f"{epoch}.receipt", *(f"{epoch}.{number}.receipt" for number in range(1, MOST))]
+        return [self._path / oracle / name for name in names]
 
 
 def verify_folder(path: Path) -> Iterator[Kept]:
@@ -148,6 +148,11 @@ def verify_folder(path: Path) -> Iterator[Kept]:
             yield Kept(file, oracle, epoch, held.bits.bit_count(), None)
         except (WrongReceipt, OSError) as error:
             yield Kept(file, oracle, epoch, 0, str(error))
+
+
+def _all(masks: Iterable[int]) -> int:
+    """The ticks of these masks together."""
+    return reduce(or_, masks, 0)
 
 
 def _write(path: Path, content: bytes) -> None:

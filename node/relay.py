@@ -17,11 +17,9 @@ import aiohttp
 
 from node.answers import one_line
 from node.errors import LinkError
-from node.settings import MOST_FRAMES
-from node.transport import Answer, HttpTransport
+from node.transport import HttpTransport
+from oracle.telemetry.wire.answers import MAX_BEATS, MAX_BODY, STATUS, Answer, problem
 
-MOST_BYTES = 256 * 1024
-"""Bytes that an oracle takes in one request."""
 PATIENCE = 5.0
 """Seconds that the oracle has for an answer, and that a heartbeat may wait altogether."""
 AT_A_TIME = 8
@@ -84,7 +82,7 @@ class Relay:
         self._groups.append(group)
         self.waiting += len(frames)
         self._arrived.set()
-        if self.waiting >= MOST_FRAMES:
+        if self.waiting >= MAX_BEATS:
             self._enough.set()
         try:
             async with asyncio.timeout(PATIENCE):
@@ -129,7 +127,7 @@ class Relay:
         count = size = 0
         while self._groups:
             group = self._groups[0]
-            if taken and (count + len(group.frames) > MOST_FRAMES or size + group.size > MOST_BYTES):
+            if taken and (count + len(group.frames) > MAX_BEATS or size + group.size > MAX_BODY):
                 break
             self._groups.popleft()
             self.waiting -= len(group.frames)
@@ -139,7 +137,7 @@ class Relay:
                 size += group.size
         if not self._groups:
             self._arrived.clear()
-        if self.waiting < MOST_FRAMES:
+        if self.waiting < MAX_BEATS:
             self._enough.clear()
         return taken
 
@@ -179,7 +177,8 @@ class Relay:
             self._say(f"oracle {self.url}: unreachable ({one_line(str(error))})")
         self.trouble = str(error)
         self._terms = None
-        return problem(503, "upstream", f"send again in the next tick; the gateway can't reach the oracle: {error}")
+        cure = f"send again in the next tick; the gateway can't reach the oracle: {error}"
+        return problem(503, "upstream", one_line(cure))
 
     def _reached(self) -> None:
         if self.trouble is not None:
@@ -216,27 +215,8 @@ def divide(status: int, answer: dict[str, Any], sizes: list[int]) -> list[Answer
 
 def status_of(refusal: dict[str, Any]) -> int:
     """The status with which an oracle answers a single heartbeat that it refuses so."""
-    return _STATUS.get(refusal.get("reason", ""), 400)
-
-
-def problem(status: int, reason: str, cure: str) -> Answer:
-    """The refusal of a request as a whole."""
-    return status, {"accepted": 0, "refused": [{"index": 0, "reason": reason, "cure": one_line(cure)}]}
-
-
-_STATUS = {
-    "malformed": 400,
-    "version": 400,
-    "wrong_oracle": 421,
-    "stale_challenge": 409,
-    "bad_signature": 403,
-    "unknown_node": 403,
-    "replayed_sequence": 409,
-    "before_genesis": 425,
-    "unknown_session": 409,
-    "bad_tag": 409,
-    "too_often": 429,
-}
+    reason = refusal.get("reason")
+    return STATUS.get(reason, 400) if isinstance(reason, str) else 400
 
 
 def _give_up(groups: Iterable[_Group]) -> None:
@@ -251,7 +231,7 @@ def _as_a_whole(status: int, answer: dict[str, Any]) -> Answer:
     first = refused[0] if isinstance(refused, list) and refused else None
     if status < 400 or not isinstance(first, dict) or not isinstance(first.get("reason"), str):
         return problem(503, "upstream", "send again in the next tick; the oracle's answer makes no sense")
-    return problem(status, first["reason"], str(first.get("cure", "")))
+    return problem(status, first["reason"], one_line(str(first.get("cure", ""))))
 
 
 def _by_index(entries: Any, total: int) -> dict[int, dict[str, Any]] | None:

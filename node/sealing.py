@@ -12,6 +12,7 @@ from node.errors import LinkError
 from node.transport import Transport
 from oracle.ground.typed_data import Domain
 from oracle.signing.signer import Signer
+from oracle.telemetry.wire.answers import Reason
 from oracle.telemetry.wire.session import Session, WrongSessionKey, open_session
 
 NOT_OFFERED = (404, 405, 501)
@@ -22,7 +23,7 @@ _TRIES = 2
 
 
 class StaleTerms(LinkError):
-    """The oracle has another session key than it told: ask it for its terms again."""
+    """The oracle goes by other terms than it told, such as another session key: ask it again."""
 
 
 class Sealing:
@@ -90,10 +91,10 @@ class Sealing:
                 self._wait(3 * terms.tick, "it is busy")
                 break
             refusal = read_refusal(status, answer)
-            if refusal.reason == "wrong_oracle":
+            if refusal.reason == Reason.WRONG_ORACLE:
                 raise self._wrong_key()
             self._wait(TRY_AGAIN, f"{refusal.reason}; {refusal.cure}")
-            if refusal.reason != "stale_challenge" or "challenge" not in answer:
+            if refusal.reason != Reason.STALE_CHALLENGE or "challenge" not in answer:
                 break
             challenge = hexadecimal(answer["challenge"], 32, "challenge")
         return None, challenge

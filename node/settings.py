@@ -12,11 +12,10 @@ from node.errors import SettingsError as SettingsError
 from node.targets import Target, parse_workloads, split_command
 from oracle.ground.address import raw_address
 from oracle.ground.errors import EpochalError, InvalidValue
+from oracle.telemetry.wire.answers import MAX_BEATS
 
 HTTP_SCHEMES = ("http", "https")
 MQTT_SCHEMES = ("mqtt", "mqtts")
-MOST_FRAMES = 1000
-"""Heartbeats that an oracle takes in one request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +121,8 @@ class GatewaySettings:
         self.address()
         if not (math.isfinite(self.batch_ms) and 0 <= self.batch_ms <= 1000):
             raise SettingsError(f"--batch-ms is {self.batch_ms}: give milliseconds from 0 to 1000")
-        if not MOST_FRAMES <= self.queue <= 1_000_000:
-            raise SettingsError(f"--queue is {self.queue}: give {MOST_FRAMES} to 1000000 heartbeats")
+        if not MAX_BEATS <= self.queue <= 1_000_000:
+            raise SettingsError(f"--queue is {self.queue}: give {MAX_BEATS} to 1000000 heartbeats")
 
     def address(self) -> tuple[str, int]:
         """(host, port) to listen on."""

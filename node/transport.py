@@ -13,9 +13,7 @@ import aiohttp
 
 from node.errors import LinkError as LinkError
 from node.settings import MQTT_SCHEMES, BrokerAccess
-
-Answer = tuple[int, dict[str, Any]]
-"""An HTTP status and a JSON object; transports that know no status use the one that HTTP would give."""
+from oracle.telemetry.wire.answers import Answer
 
 LONGEST_ANSWER = 65_536
 LONGEST_RECEIPT = 262_144
@@ -26,7 +24,7 @@ FIRST_PATIENCE = 5.0
 class Transport(Protocol):
     """A way to one oracle, for one node.
 
-    Each call gives the answer's status and JSON object, as the HTTP way has them; LinkError for no answer within
+    Each call gives the answer's status and JSON object as HTTP has them, on every way; LinkError for no answer within
     `patience` seconds (the owner sets it), a broken one, or one that is too long. 404 from `open_session` means that
     this way carries no sessions. Calls may overlap: a receipt is asked for while a beat is under way.
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 import time
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from chain.client import Chain
+from chain.client import Chain, ChainUnavailable, RpcError
 from chain.network import Addresses, Network
 from oracle.committee.anchor import AnchorReader
 from oracle.ground.clock import EpochClock
@@ -34,11 +35,14 @@ from oracle.telemetry.intake import clock_sync
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.roster import FixedRoster, Roster
 from oracle.telemetry.store.bitmaps import BitmapStore
+from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.ways.http import HttpLimits, HttpWay
 
 _LOG = logging.getLogger("epochal.service")
 _ROSTER_SECONDS = 15
+_CHAIN_SECONDS = 5
+_OWNER = "oracle"
 _HOUSEKEEPING_SECONDS = 60
 
 
@@ -52,6 +56,7 @@ class WayIn(Protocol):
         """End."""
 
 
+_Found = tuple[EpochClock, Domain, Roster, Callable[[], None]]
 MakeWay = Callable[[Collector, IntakeSettings], WayIn]
 
 
@@ -65,11 +70,15 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay]) ->
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    clock, domain, roster, refresh = await asyncio.to_thread(_network, settings)
+    found = await _network_when_it_answers(settings, stop)
+    if found is None:
+        return
+    clock, domain, roster, refresh = found
     label = f"{domain.chain_id}:{domain.contract.lower()}"
     async with AsyncExitStack() as stack:
         store = open_store(settings.store, clock, label)
         stack.callback(store.close)
+        _claim(store, signer)
         _abstain_from_the_past(store, time.time())
         collector = Collector(store, clock, signer, domain, roster, secret=settings.secret)
         largest = settings.max_clock_error
@@ -100,7 +109,35 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay]) ->
     _say(f"oracle {signer.address}: stopped after {sum(collector.intake.accepted.values())} heartbeats")
 
 
-def _network(settings: IntakeSettings) -> tuple[EpochClock, Domain, Roster, Callable[[], None]]:
+async def _network_when_it_answers(settings: IntakeSettings, stop: asyncio.Event) -> _Found | None:
+    """As `_network`; waits for a chain that doesn't answer yet, as after a power cut. None when asked to stop."""
+    waiting = False
+    while not stop.is_set():
+        try:
+            return await asyncio.to_thread(_network, settings)
+        except (ChainUnavailable, RpcError) as error:
+            if not waiting:
+                _say(f"--rpc: waiting for the chain; {error}")
+            waiting = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), _CHAIN_SECONDS)
+    return None
+
+
+def _claim(store: BitmapStore, signer: Signer) -> None:
+    """Make the store this oracle's; StoreError if it is another one's, whose journal and marks it holds."""
+    owner = store.get_state(_OWNER)
+    address = signer.address.lower()
+    if owner is None:
+        store.put_state(_OWNER, address.encode())
+    elif owner.decode() != address:
+        raise StoreError(
+            f"{store.location}: belongs to oracle {owner.decode()}, not {address}; give that one's key, or another "
+            "--store"
+        )
+
+
+def _network(settings: IntakeSettings) -> _Found:
     """Clock, heartbeat domain, roster, and what brings the roster up to date."""
     told = settings.network
     if isinstance(told, FixedNetwork):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
+from oracle.ground.ids import parse_assignment
 from oracle.ground.typed_data import Domain, Heartbeat
 from oracle.service.errors import SettingsError
 from oracle.telemetry.intake.roster import FixedRoster
@@ -58,6 +60,10 @@ class IntakeSettings:
     retain: int | None = None
 
     def __post_init__(self) -> None:
+        if self.worker is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,32}", self.worker):
+            raise SettingsError(
+                f"--worker is {self.worker!r}: give up to 32 letters, digits, dots, dashes or underlines"
+            )
         if self.tick < 1:
             raise SettingsError(f"--tick is {self.tick}: give whole seconds, 1 or more")
         if self.max_clock_error is not None and not 0 < self.max_clock_error < self.tick:
@@ -98,25 +104,38 @@ def fixed_clock(network: FixedNetwork, tick: int) -> tuple[EpochClock, Domain]:
     """Clock and heartbeat domain of a network told by options; SettingsError."""
     try:
         clock = EpochClock(network.genesis, network.epoch_length, tick)
-        domain = Heartbeat.domain(network.chain_id, network.attestations)
+    except EpochalError as error:
+        raise SettingsError(f"--genesis, --epoch-length, --tick: {error}") from error
+    if network.chain_id <= 0:
+        raise SettingsError(f"--chain-id is {network.chain_id}: give the network's whole number above 0")
+    domain = Heartbeat.domain(network.chain_id, network.attestations)
+    try:
         domain.separator()
     except EpochalError as error:
-        raise SettingsError(f"--genesis, --epoch-length, --tick, --chain-id or --attestations: {error}") from error
+        raise SettingsError(f"--attestations: {error}") from error
     return clock, domain
 
 
-def load_nodes(path: Path) -> dict[str, list[int]]:
-    """The roster of a JSON file: a list of addresses, or an object of address to its assignment ids. SettingsError."""
+def load_nodes(path: Path) -> dict[str, list[int] | None]:
+    """The roster of a JSON file: a list of addresses, or an object of address to its assignments. SettingsError.
+
+    An assignment is a number, a decimal text or job/slot/generation. Of nodes in a list they aren't known.
+    """
+    cure = 'give a JSON list of addresses, or an object such as {"0x…": ["7/0/1"]}'
     try:
         read: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"--nodes {path}: can't be read as JSON ({error}); give a list of addresses") from error
+    except OSError as error:
+        raise SettingsError(f"--nodes {path}: {error.strerror}; {cure}") from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(f"--nodes {path}: is no JSON ({error}); {cure}") from error
     try:
-        nodes = dict.fromkeys(read, ()) if isinstance(read, list) else dict(read)
-        roster = {str(node): [int(one) for one in served] for node, served in nodes.items()}
+        roster: dict[str, list[int] | None] = {}
+        for node in read if isinstance(read, list | dict) else [read]:
+            served = read[node] if isinstance(read, dict) else None
+            if not isinstance(node, str) or not (served is None or isinstance(served, list)):
+                raise SettingsError(f"{node!r} with {served!r} is no node with its assignments")
+            roster[node] = None if served is None else [parse_assignment(str(one)) for one in served]
         FixedRoster(roster)
-    except (TypeError, ValueError, EpochalError) as error:
-        raise SettingsError(
-            f"--nodes {path}: {error}; give a JSON list of addresses, or an object of address to assignment ids"
-        ) from error
+    except EpochalError as error:
+        raise SettingsError(f"--nodes {path}: {error}; {cure}") from error
     return roster

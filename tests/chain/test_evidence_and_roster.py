@@ -12,7 +12,7 @@ import pytest
 
 from chain.anvil import Anvil
 from chain.client import Chain
-from chain.network import Network, NetworkSettings, Timing
+from chain.network import Network, NetworkSettings, Timing, WrongDeployment
 from chain.transactions import Call, SteppedSender, Wallet
 from oracle.committee.anchor import AnchorReader
 from oracle.committee.member import Member
@@ -129,3 +129,9 @@ def test_roster__linked_placed_closed_unlinked__as_finalized_blocks_have_it(town
     assert roster.fenced(two, other)
     assert not roster.fenced(one, mine)
     assert [roster.knows(node) for node in (one, two, idle)] == [True, True, False]
+
+
+def test_network__addresses_of_another_chain__refused_in_one_line(town: Town) -> None:
+    nowhere = replace(town.network.addresses, attestations="0x" + "99" * 20)
+    with pytest.raises(WrongDeployment, match="the network's contracts aren't at 0x9999"):
+        Network(town.network.chain, nowhere)

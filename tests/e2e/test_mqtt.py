@@ -183,13 +183,14 @@ def test_messages__garbage_oversized_and_strange__counted_and_the_way_goes_on(tm
             await connection.deliver(TOPICS.heartbeats, bytes(MAX_BODY * 2), properties=mine)
             await connection.deliver(TOPICS.sessions, b"\x03", properties=mine)
             await connection.deliver(TOPICS.receipts, b"who?", properties=mine)
+            await connection.deliver(TOPICS.receipts, raw_address(NODE.address) + b"\xff" * 8, properties=mine)
             # Nobody makes the oracle publish elsewhere.
             for elsewhere in (TOPICS.challenge, "other/topic", TOPICS.base + "/answers", TOPICS.answers("y" * 400)):
                 await connection.deliver(TOPICS.heartbeats, b"\x02", properties=published(answer_on=elsewhere))
             status, _ = await oracle.transport.beat(oracle.beat(1))
             assert status == 200
-            await oracle.until(lambda: len(told(got)) == 7)
-        assert sorted(told(got)) == ["400"] * 6 + ["413"]
+            await oracle.until(lambda: len(told(got)) == 8)
+        assert sorted(told(got)) == ["400"] * 7 + ["413"]
         assert oracle.way.shed["unanswerable"] == 4
         assert oracle.way.shed["too_large"] == 1
         assert intake.refused["malformed"] + intake.refused["version"] == 8

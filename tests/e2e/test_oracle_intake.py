@@ -60,7 +60,13 @@ class World:
     @contextmanager
     def intake(self, store: str, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
         """The running process and its URL."""
-        command = [*COMMAND, *self.options(store, *more)]
+        with self.running(self.options(store, *more)) as running:
+            yield running
+
+    @contextmanager
+    def running(self, options: list[str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+        """As `intake`, with all options."""
+        command = [*COMMAND, *options]
         with subprocess.Popen(
             command, cwd=self.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         ) as process:
@@ -160,8 +166,14 @@ def test_backup__while_in_use__restores_to_a_store_that_serves(world: World) -> 
         (["--listen", "8600"], "--listen is '8600'"),
         (["--tick", "7"], "--genesis, --epoch-length, --tick"),
         (["--retain", "1"], "--retain 1: give more epochs"),
-        (["--rpc", "http://127.0.0.1:1"], "--nodes: is for"),
-        (["--mqtt", "http://broker"], "--mqtt is 'http://broker'"),
+        (["--chain-id", "0"], "--chain-id is 0"),
+        (["--attestations", "0x12"], "--attestations: address is"),
+        (["--worker", "a b"], "--worker is 'a b'"),
+        (["--rpc", "http://127.0.0.1:1"], "--nodes: leave it out"),
+        (["--mqtt", "http://broker"], "--mqtt: the broker's URL is 'http://broker'"),
+        (["--mqtt", "mqtt://me:hunter2@broker"], "take them out; --mqtt-username and --mqtt-password-env"),
+        (["--prometheus", "http://me:hunter2@prometheus"], "take them out; --prometheus-user"),
+        (["--probes", "targets.json", "--probe-refuse", "10.0.0.1/8"], "--probe-allow or --probe-refuse: network is"),
         (["--mqtt", "mqtt://broker", "--mqtt-username", "me"], "belong together"),
         (["--probes", "nowhere.json"], "--probes nowhere.json"),
         (["--challenge-secret-env", "NOT_SET"], "--challenge-secret-env NOT_SET"),
@@ -173,6 +185,7 @@ def test_intake__option_that_can_t_work__refused_and_nothing_made(world: World, 
     done = epochal(*world.options("oracle.sqlite"), *options, cwd=world.folder)
     assert (done.returncode, done.stdout) == (2, ""), done
     assert told in done.stderr
+    assert "hunter2" not in done.stderr
     assert done.stderr.count("\n") == 1
     assert not (world.folder / "oracle.sqlite").exists()
 
@@ -187,3 +200,40 @@ def test_intake__new_store_on_a_network_that_runs__signs_nothing_of_the_past(tmp
         store = open_to_read(tmp_path / "oracle.sqlite")
         assert store.journal_floor == 2
         store.close()
+
+
+def test_intake__nodes_in_a_list__none_of_their_workloads_is_fenced(world: World) -> None:
+    options = world.options("oracle.sqlite")
+    (world.folder / "list.json").write_text(json.dumps([NODE.address]))
+    (world.folder / "slots.json").write_text(json.dumps({NODE.address: ["7/0/1"], IDLE.address: None}))
+    for name, fenced in (("list.json", False), ("slots.json", True)):
+        options[options.index("--nodes") + 1] = str(world.folder / name)
+        with world.running(options) as (url, _):
+            assert ("fenced" in beat(url, time.time_ns())[1]) is fenced
+
+
+def test_intake__store_of_another_oracle__refused(world: World) -> None:
+    with world.intake("oracle.sqlite") as (url, _):
+        assert beat(url, 1)[0] == 200
+    environment = {**ENVIRONMENT, "ORACLE_KEY": "0x" + "08" * 32}
+    command = [*COMMAND, *world.options("oracle.sqlite")]
+    done = subprocess.run(command, cwd=world.folder, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "oracle.sqlite: belongs to oracle 0x" in done.stderr
+
+
+def test_intake__chain_that_doesn_t_answer_yet__waited_for(world: World) -> None:
+    addresses = dict.fromkeys(("authority", "attestations", "licences", "escrow", "burner", "token"), ATTESTATIONS)
+    (world.folder / "addresses.json").write_text(json.dumps({"chain_id": 31337, **addresses}))
+    command = [*COMMAND, "oracle", "intake", "--store", "oracle.sqlite", "--key-env", "ORACLE_KEY"]
+    command += ["--network", "addresses.json", "--rpc", "http://user:secret@127.0.0.1:9/key", "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(
+        command, cwd=world.folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("--rpc: waiting for the chain; http://127.0.0.1:9 doesn't answer")
+        assert "secret" not in line
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+        assert process.returncode == 0

@@ -121,6 +121,7 @@ def test_pull__exporter_stops_then_prometheus_stops__ticks_are_down_then_unseen(
                 at["back"] = await scraped(server.port)
                 await until(at["back"] + 9)
                 trouble = puller.trouble
+                assert collector.intake.receipt(STEADY, 0) is None  # it is no heartbeat of the node's
                 await puller.stop()
                 assert trouble is None
         at["end"] = at["back"] + 2
@@ -131,7 +132,7 @@ def test_pull__exporter_stops_then_prometheus_stops__ticks_are_down_then_unseen(
     record: EpochRecord = store.read(0)
     store.close()
     steady, failing, stranger = (
-        record.line(Kind.LIVENESS, bytes.fromhex(node[2:])) for node in (STEADY, FAILING, STRANGER)
+        record.line(Kind.PULLED, bytes.fromhex(node[2:])) for node in (STEADY, FAILING, STRANGER)
     )
     assert stranger.seen == 0
     assert puller.unknown == 1

@@ -31,24 +31,29 @@ class Roster(Protocol):
 class FixedRoster:
     """A roster held in memory; `replace` takes another one's place at once.
 
-    `nodes`: address -> ids of its open assignments. InvalidValue for what is no address.
+    `nodes`: address -> ids of its open assignments, or None where nobody knows them: then none is fenced. InvalidValue
+    for what is no address.
     """
 
-    def __init__(self, nodes: Mapping[str, Collection[int]]) -> None:
-        self._nodes: dict[str, frozenset[int]] = {}
+    def __init__(self, nodes: Mapping[str, Collection[int] | None]) -> None:
+        self._nodes: dict[str, frozenset[int] | None] = {}
         self.replace(nodes)
 
-    def replace(self, nodes: Mapping[str, Collection[int]]) -> None:
+    def replace(self, nodes: Mapping[str, Collection[int] | None]) -> None:
         """From now on these nodes and no others. InvalidValue leaves the roster as it was."""
-        self._nodes = {"0x" + raw_address(node).hex(): frozenset(served) for node, served in nodes.items()}
+        self._nodes = {
+            "0x" + raw_address(node).hex(): None if served is None else frozenset(served)
+            for node, served in nodes.items()
+        }
 
     def knows(self, node: str) -> bool:
         """See `Roster`."""
         return node in self._nodes
 
     def fenced(self, node: str, assignment: int) -> bool:
-        """See `Roster`; what isn't in the list is fenced."""
-        return assignment not in self._nodes.get(node, ())
+        """See `Roster`; what isn't among a node's assignments is fenced."""
+        served = self._nodes.get(node)
+        return served is not None and assignment not in served
 
     @property
     def age(self) -> float:

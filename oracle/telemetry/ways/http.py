@@ -181,7 +181,7 @@ class HttpWay:
         return await self._receipt(path, peer)
 
     def _ready(self) -> web.Response:
-        trouble = self._collector.trouble()
+        trouble = self._collector.eyes.trouble()
         age = self._collector.roster.age
         if trouble is None and age > _OLD_ROSTER_SECONDS:
             trouble = f"the roster is {age:.0f} s old: the chain can't be read, and nodes linked since are refused"

@@ -23,7 +23,7 @@ from oracle.telemetry.wire.budget import sender
 
 
 class TurnedAway(Enum):
-    """Why a connection was closed unheard: too many are open, too many of its peer, or it brought no request in time."""
+    """Why a connection was closed unheard: too many are open, too many of its sender, no request came in time."""
 
     FULL = "full"
     PEER = "peer"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from oracle.ground.bitmap import count, from_bytes, span, to_bytes
+from oracle.ground.bitmap import by_epoch, count, from_bytes, span, to_bytes
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import InvalidValue
 from oracle.ground.uptime import ZERO, Uptime, measure
@@ -27,6 +27,24 @@ def test_clock__before_genesis__is_refused(ask) -> None:
 def test_clock__no_whole_ticks__is_refused(length: int, tick: int) -> None:
     with pytest.raises(InvalidValue):
         EpochClock(0, length, tick)
+
+
+def test_ticks_since_genesis__any_second__is_the_tick_that_holds_it() -> None:
+    assert [CLOCK.ticks_since_genesis(t) for t in (999, 1_000, 1_009, 1_010, 1_060)] == [-1, 0, 0, 1, 6]
+
+
+@pytest.mark.parametrize(
+    ("bits", "first", "found"),
+    [
+        (0, 5, []),
+        (0b1, 0, [(0, 0b1)]),
+        (0b111, 5, [(0, 0b100000), (1, 0b11)]),
+        (0b1 | 1 << 18, 5, [(0, 0b100000), (3, 0b100000)]),
+        ((1 << 13) - 1, 12, [(2, 0b111111), (3, 0b111111), (4, 0b1)]),
+    ],
+)
+def test_by_epoch__mask_over_several__is_cut_where_they_begin(bits: int, first: int, found: list) -> None:
+    assert list(by_epoch(bits, first, 6)) == found
 
 
 def test_covering__end_of_an_epoch__is_that_epoch() -> None:

@@ -16,6 +16,7 @@ from oracle.telemetry.probes.attempt import InvalidTarget, Target
     127.0.0.1 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 255.255.255.255 240.0.0.1
     192.0.2.1 198.18.0.1 ::1 :: fe80::1 fe80::1%eth0 fc00::1 fd12::1 ff02::1 2001:db8::1 ::ffff:10.0.0.1
     ::ffff:169.254.169.254 64:ff9b::a00:1 2002:a00:1:: 2001:0:a00:1:: localhost 2130706433 0x7f.1
+    fec0::1 168.63.129.16 ::ffff:168.63.129.16 192.0.0.192 192.0.0.9 2001:1::1 3fff::1 192.88.99.1
     """.split(),
 )
 def test_permits__what_is_not_global__is_refused(address: str) -> None:

@@ -24,6 +24,10 @@ GENESIS = 1_700_000_003
 CLOCK = EpochClock(genesis=GENESIS, length=1000, tick=10)
 NODES = [f"0x{number:040x}" for number in range(1, 11)]
 HELD_BACK = EDGE_TICKS + 1
+ONE_SAMPLE = (
+    b'{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {"node": "%s"}, '
+    b'"values": [[AT, "1"]]}]}}'
+) % NODES[0].encode()
 
 
 class Store:
@@ -33,7 +37,7 @@ class Store:
         self.state: dict[str, bytes] = {}
 
     def track(self, kind: Kind, name: bytes) -> int:
-        assert kind is Kind.LIVENESS
+        assert kind is Kind.PULLED  # a node's own heartbeats, and so its receipts, are another line
         return int.from_bytes(name, "big")
 
     def see(self, track: int, epoch: int, bits: int) -> None:
@@ -216,6 +220,9 @@ def test_pull__strange_values__count_for_nothing() -> None:
         b'{"status": "error", "error": "query timed out"}',
         b'{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {}, "values": []}]}}',
         pytest.param(b"[" * 100_000, id="deep"),
+        pytest.param(ONE_SAMPLE.replace(b"AT", b"1e999"), id="never"),
+        pytest.param(ONE_SAMPLE.replace(b"AT", b"NaN"), id="no time"),
+        pytest.param(ONE_SAMPLE.replace(b"AT", b'"12"'), id="words"),
     ],
 )
 def test_pull__other_answers__are_errors_with_a_cure(answer: bytes) -> None:
@@ -223,6 +230,14 @@ def test_pull__other_answers__are_errors_with_a_cure(answer: bytes) -> None:
     world.answer = answer
     with pytest.raises(PrometheusError, match=r"http://prometheus:9090/api/v1/query answers"):
         pull(world, 30)
+
+
+@pytest.mark.parametrize("date", ["yesterday", "Mon, 01 Jan 0001 00:00:00 -0000", "Mon, 01 Jan 10000 00:00:00 GMT"])
+def test_pull__date_that_is_none__is_not_looked_at(date: str) -> None:
+    world = World(lambda node, tick: "1")
+    world.date = date
+    pull(world, 30)
+    assert world.store.seen[1, 0] == span(0, 30 - HELD_BACK)
 
 
 def test_pull__servers_clock_is_wrong__nothing_is_taken() -> None:
@@ -238,6 +253,10 @@ def test_pull__servers_clock_is_wrong__nothing_is_taken() -> None:
     [
         {"url": "prometheus:9090"},
         {"url": "http://me:secret@prometheus"},
+        {"url": "http://me:secret@prometheus:99999"},
+        {"url": "http://prometheus:99999"},
+        {"url": "http://[::1"},
+        {"url": "http://prometheus?token=secret"},
         {"label": 'node="x"} or up{'},
         {"user": "me"},
         {"user": "me", "password_file": Path("p"), "token_file": Path("t")},
@@ -245,5 +264,6 @@ def test_pull__servers_clock_is_wrong__nothing_is_taken() -> None:
     ],
 )
 def test_settings__that_cannot_be__are_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(InvalidValue, match="Prometheus"):
-        PrometheusPull(World(lambda node, tick: None), PrometheusSettings(**{"url": "http://p", **options}))  # type: ignore[arg-type]
+    with pytest.raises(InvalidValue, match="Prometheus") as refused:
+        PrometheusSettings(**{"url": "http://p", **options})
+    assert "secret" not in str(refused.value)
