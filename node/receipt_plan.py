@@ -75,8 +75,10 @@ class ReceiptPlan:
             count.lacked += 1
             if not lacking or count.lacked > MORE_ASKS:
                 return lacking
-        soon = count.closing and count.lacked <= MORE_ASKS // 2
-        count.due = now + (1 if soon else EVERY) * terms.tick * random.uniform(0.75, 1.25)
+        pause = EVERY * terms.tick
+        if count.closing:  # soon at first; another worker may be away for a while
+            pause = terms.tick if count.lacked <= MORE_ASKS // 2 else max(terms.tick, min(pause, terms.length / SPREAD))
+        count.due = now + pause * random.uniform(0.75, 1.25)
         return None
 
     def failed(self, terms: Terms, epoch: int, now: float) -> bool:

@@ -23,7 +23,6 @@ from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.store.records import Kind
-from oracle.telemetry.ways import http as http_way
 from oracle.telemetry.ways.http import HttpLimits, HttpWay, ServerError
 from oracle.telemetry.wire import heartbeat, receipt, session
 from oracle.telemetry.wire.workloads import Health
@@ -248,11 +247,8 @@ def test_server__noise_and_cut_off_bodies__answered_without_a_word_in_the_log(
 
 
 def test_server__slow_heads_and_bodies__closed_while_the_honest_are_served(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(http_way, "_HEADER_SECONDS", 0.3)
-    monkeypatch.setattr(http_way, "_BODY_SECONDS", 0.3)
-
     async def story(served: Served) -> None:
         slow = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(20)]
         for index, (_, writer) in enumerate(slow):
@@ -266,7 +262,7 @@ def test_server__slow_heads_and_bodies__closed_while_the_honest_are_served(
         assert (served.way.shed["headers"], served.way.shed["slow"]) == (10, 10)
         assert (await served.post(served.beat(2)))[0] == 200
 
-    serve(tmp_path, story)
+    serve(tmp_path, story, HttpLimits(header_seconds=0.3, body_seconds=0.3))
 
 
 def test_server__flood_of_wrong_signatures__costs_its_sender_and_nobody_else(tmp_path: Path) -> None:

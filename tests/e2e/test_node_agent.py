@@ -13,9 +13,9 @@ from pathlib import Path
 
 from oracle.ground.ids import pack
 from oracle.signing.signer import derive
-from oracle.telemetry.intake.intake import Reason
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import receipt as wire_receipt
+from oracle.telemetry.wire.answers import Reason
 from tests.e2e.node_world import (
     ATTESTATIONS,
     CHAIN,
@@ -232,12 +232,41 @@ def test_agent__oracle_leaves_a_tick_out_of_its_receipt__told_loudly(tmp_path: P
             liar.intake.receipt = lying  # type: ignore[method-assign]
             forger.intake._signer = derive("test", "somebody else")
             async with agent([liar.url, forger.url], "--receipts", str(tmp_path / "receipts")) as process:
-                line = await process.says("RECEIPT LACKS 1 of ")
+                line = await process.says("RECEIPT LACKS 1 of ", 40)  # asked again a dozen times before
                 assert line.startswith(f"oracle {liar.url}: ")
                 line = await process.says("IS WRONG: ")
                 assert line.startswith(f"oracle {forger.url}: RECEIPT of epoch ")
                 assert line.endswith(f"signed it, not {forger.address}")
                 assert await process.end(signal.SIGTERM) == 0
             assert not (tmp_path / "receipts" / forger.address).exists()
+
+    asyncio.run(story())
+
+
+def test_agent__each_worker_signs_for_its_own__their_receipts_add_up_and_no_alarm(tmp_path: Path) -> None:
+    async def story() -> None:
+        oracle = Oracle(tmp_path, length=6)
+        folder = tmp_path / "receipts"
+        async with oracles(oracle):
+            whole, asked = oracle.intake.receipt, 0
+
+            def one_of_three(node: str, epoch: int) -> bytes | None:
+                nonlocal asked
+                asked += 1
+                raw = whole(node, epoch)
+                bits = wire_receipt.decode(raw).bits & (0b1001001 << asked % 3) if raw else 0
+                return wire_receipt.issue(oracle.signer, DOMAIN, node, epoch, bits, 6) if bits else None
+
+            oracle.intake.receipt = one_of_three  # type: ignore[method-assign]
+            async with agent([oracle.url], "--receipts", str(folder)) as process:
+                line = await process.says("epoch 1: oracle", 25)
+                assert line.endswith(f"saw {oracle.bits(1).bit_count()} of 6 ticks")
+                assert await process.end(signal.SIGTERM) == 0
+            assert "RECEIPT" not in process.text
+            status, listed = await command_output("receipts", str(folder), "--json")
+            assert status == 0
+            ticks = [row["ticks"] for row in json.loads(listed) if row["epoch"] == 1]
+            assert sum(ticks) == oracle.bits(1).bit_count()
+            assert len(ticks) == 3
 
     asyncio.run(story())

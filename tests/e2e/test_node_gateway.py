@@ -17,8 +17,9 @@ from node.gateway import Gateway
 from node.settings import GatewaySettings
 from oracle.ground.ids import pack
 from oracle.signing.signer import LocalSigner, derive
-from oracle.telemetry.intake.intake import Reason
 from oracle.telemetry.wire import heartbeat
+from oracle.telemetry.wire.answers import Reason
+from oracle.telemetry.wire.http_server import ServerLimits
 from oracle.telemetry.wire.workloads import Health
 from tests.e2e.node_world import DOMAIN, NODE, Oracle, agent, epochal_node, oracles, until
 
@@ -26,9 +27,12 @@ SITE = [derive("test", f"site-{i}") for i in range(40)]
 
 
 @asynccontextmanager
-async def gateway(*urls: str, batch_ms: float = 20) -> AsyncIterator[tuple[Gateway, str]]:
+async def gateway(
+    *urls: str, batch_ms: float = 20, limits: ServerLimits | None = None
+) -> AsyncIterator[tuple[Gateway, str]]:
     """A gateway in this process, and its URL."""
-    made = Gateway(GatewaySettings(urls, "127.0.0.1:0", batch_ms), lambda line: None)
+    settings = GatewaySettings(urls, "127.0.0.1:0", batch_ms)
+    made = Gateway(settings, lambda line: None, **({"limits": limits} if limits else {}))
     url = await made.start()
     running = [asyncio.create_task(relay.run()) for relay in made.relays]
     try:
@@ -184,5 +188,89 @@ def test_gateway__one_node_wastes_the_oracles_time__only_that_one_is_turned_away
             assert statuses[-1] == 429
             asked = oracle.intake.refused[Reason.UNKNOWN_NODE]
             assert asked == statuses.count(403)
+
+    asyncio.run(story())
+
+
+def test_gateway__one_node_sends_all_its_waste_at_once__no_more_of_it_reaches_the_oracle(tmp_path: Path) -> None:
+    async def story() -> None:
+        oracle = Oracle(tmp_path)
+        async with oracles(oracle), gateway(oracle.url) as (_, url):
+            elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0), limit=0)
+            async with aiohttp.ClientSession(connector=elsewhere) as attacker, aiohttp.ClientSession() as http:
+                bodies = [beat(oracle, SITE[0], sequence) for sequence in range(1, 300)]
+                bodies.append(b"".join(beat(oracle, SITE[0], sequence) for sequence in range(400, 1400)))
+                told = await asyncio.gather(*(ask(attacker, f"{url}/o/0", body) for body in reversed(bodies)))
+                assert {status for status, _ in told} == {403, 429}
+                # As many as it may waste, and a slice more.
+                assert 60 <= oracle.intake.refused[Reason.UNKNOWN_NODE] <= 90
+                whole = told[0][1]
+                assert [entry["index"] for entry in whole["refused"]] == list(range(1000))
+                assert {entry["reason"] for entry in whole["refused"]} == {"unknown_node", "too_many_refused"}
+                oracle.roster.replace({SITE[1].address: ()})
+                assert (await ask(http, f"{url}/o/0", beat(oracle, SITE[1], 1)))[0] == 200
+
+    asyncio.run(story())
+
+
+def test_gateway__many_nodes_behind_one_address__all_are_heard(tmp_path: Path) -> None:
+    async def story() -> None:
+        oracle = Oracle(tmp_path)
+        many = [derive("test", f"many-{i}") for i in range(200)]
+        oracle.roster.replace({signer.address: () for signer in many})
+        everything = aiohttp.TCPConnector(limit=0)
+        async with (
+            oracles(oracle),
+            gateway(oracle.url) as (_, url),
+            aiohttp.ClientSession(connector=everything) as http,
+        ):
+            answers = await asyncio.gather(*(ask(http, f"{url}/o/0", beat(oracle, s, 1)) for s in many))
+            assert [status for status, _ in answers] == [200] * 200
+            status, answer = await ask(http, f"{url}/o/0", b"".join(beat(oracle, s, 2) for s in many) + b"junk")
+            assert (status, answer["accepted"]) == (200, 200)
+            assert [(entry["index"], entry["reason"]) for entry in answer["refused"]] == [(200, "version")]
+
+    asyncio.run(story())
+
+
+def test_gateway__one_oracle_refuses_everything__the_others_still_hear_the_node(tmp_path: Path) -> None:
+    async def story() -> None:
+        oracle, liar = Oracle(tmp_path), Oracle(tmp_path, "liar")
+        liar.roster.replace({})
+        async with oracles(oracle, liar), gateway(oracle.url, liar.url) as (_, url), aiohttp.ClientSession() as http:
+            bodies = [beat(liar, derive("test", "node"), sequence) for sequence in range(1, 80)]
+            told = [await ask(http, f"{url}/o/1", body) for body in bodies]
+            assert told[-1][0] == 429
+            oracle.roster.replace({SITE[0].address: ()})
+            assert (await ask(http, f"{url}/o/0", beat(oracle, SITE[0], 1)))[0] == 200
+
+    asyncio.run(story())
+
+
+def test_gateway__half_request_lines_and_too_many_connections__closed(tmp_path: Path) -> None:
+    async def story() -> None:
+        oracle = Oracle(tmp_path)
+        limits = ServerLimits(connections=100, per_peer=10, header_seconds=0.3, body_seconds=0.3)
+        async with oracles(oracle), gateway(oracle.url, limits=limits) as (made, url):
+            port = int(url.rsplit(":", 1)[1])
+
+            async def held(head: bytes) -> bytes:
+                reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
+                try:
+                    writer.write(head)
+                    async with asyncio.timeout(5):
+                        return await reader.read(60)
+                except ConnectionError:
+                    return b""
+                finally:
+                    writer.close()
+
+            assert await asyncio.gather(*(held(b"POST /o/0/v1/hea") for _ in range(30))) == [b""] * 30
+            assert made.turned_away == {"full": 0, "peer": 20, "headers": 10}
+            slow = b"POST /o/0/v1/heartbeats HTTP/1.1\r\nHost: x\r\nContent-Length: 126\r\n\r\nabc"
+            assert b" 408 " in await held(slow)
+            oracle.roster.replace({SITE[0].address: ()})
+            async with aiohttp.ClientSession() as http:
+                assert (await ask(http, f"{url}/o/0", beat(oracle, SITE[0], 1)))[0] == 200
 
     asyncio.run(story())

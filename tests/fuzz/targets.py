@@ -149,7 +149,7 @@ def _intake() -> Intake:
     """An intake at second 1000, with the session open under which the seeds are sealed."""
     roster = FixedRoster({NODE.address: [1]})
     intake = Intake(_Memory(), CLOCK, ORACLE, DOMAIN, roster, lambda: 1000, SECRET)  # type: ignore[arg-type]
-    intake.sessions.open(SESSION, NodeState(NODE.address.lower(), 1), 1000)
+    intake.sessions.open(SESSION, NodeState(NODE.address.lower(), 1), 1000, b"opening")
     return intake
 
 

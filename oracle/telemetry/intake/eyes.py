@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from math import floor
 
+from oracle.ground.bitmap import by_epoch, span
 from oracle.ground.clock import EpochClock
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.records import Kind
@@ -143,10 +144,6 @@ class Eyes:
 
     def _observe(self, way: Way, start: int, stop: int) -> None:
         """The way observed the ticks from `start` up to, not including, `stop`, counted from genesis."""
-        per_epoch = self._clock.ticks_per_epoch
         way.observed += stop - start
-        while start < stop:
-            epoch, first = divmod(start, per_epoch)
-            last = min(per_epoch, first + stop - start)
-            self._store.observe(way.index, epoch, ((1 << (last - first)) - 1) << first)
-            start += last - first
+        for epoch, bits in by_epoch(span(range(stop - start)), start, self._clock.ticks_per_epoch):
+            self._store.observe(way.index, epoch, bits)

@@ -6,7 +6,6 @@ Answers are JSON. A refusal names its reason and its cure. A proxy in front of t
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import re
 import time
@@ -14,29 +13,22 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web_protocol import RequestHandler
 from prometheus_client.core import Metric
 
 from oracle.ground.errors import EpochalError
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import MAX_BODY, Reason, Refused, Tally
-from oracle.telemetry.intake.limits import Budget, sender
+from oracle.telemetry.intake.intake import Reason, Refused, Tally
 from oracle.telemetry.intake.metrics import CONTENT_TYPE, counter, exposition, gauge
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.ways import answers
 from oracle.telemetry.ways.answers import Answer
+from oracle.telemetry.wire.budget import Budget, sender
+from oracle.telemetry.wire.http_server import HttpServer, ServerLimits, TurnedAway, json_response
 
 _LOG = logging.getLogger("epochal.telemetry.http")
-# Whoever sends us no HTTP gets a 400, not a page of our log.
-_LOG.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
-
-_BODY_SECONDS: Final = 10
-_HEADER_SECONDS: Final = 10
-_IDLE_SECONDS: Final = 120
 _BLIND_SECONDS: Final = 2.0
 _OLD_ROSTER_SECONDS: Final = 300
 _OPENAPI: Final = Path(__file__).with_name("openapi.json").read_bytes()
@@ -70,6 +62,7 @@ class HttpLimits:
     connections       open ones, all together
     per_peer          open ones of one address
     waiting           requests being answered at a time, all together
+    header_seconds, body_seconds      within which a new connection's request, and a body, have to come
     buffered          bytes of bodies that have come in part, all together
     wasted_per_second, wasted_burst   signatures checked in vain for one address
     wasted_by_all     the same for all addresses together; beyond it only senders whose heartbeats counted are heard
@@ -82,6 +75,8 @@ class HttpLimits:
     connections: int = 60_000
     per_peer: int = 2_000
     waiting: int = 20_000
+    header_seconds: float = 10
+    body_seconds: float = 10
     buffered: int = 128 * 1024 * 1024
     wasted_per_second: float = 20.0
     wasted_burst: float = 500.0
@@ -99,7 +94,6 @@ class HttpWay:
         self.shed: Counter[str] = Counter(dict.fromkeys(_SHED, 0))
         """Requests and connections that were turned away before their heartbeats were looked at, by reason."""
         self.requests = 0
-        self.open_connections: Counter[str] = Counter()
         self._collector = collector
         self._way = collector.eyes.way(name)
         self._wasted = Budget(self.limits.wasted_per_second, self.limits.wasted_burst)
@@ -107,53 +101,49 @@ class HttpWay:
         self._asked = Budget(self.limits.asked_per_second, self.limits.asked_burst)
         self._heard: OrderedDict[str, None] = OrderedDict()
         self._judging = asyncio.Lock()
-        self._buffered = 0
         self._waiting = 0
-        self._runner: web.ServerRunner | None = None
+        bounds = self.limits
+        per_peer = None if bounds.trust_forwarded else bounds.per_peer
+        self.server = HttpServer(
+            self._answer,
+            ServerLimits(
+                bounds.connections, per_peer, bounds.header_seconds, bounds.body_seconds, buffered=bounds.buffered
+            ),
+            self._unheard,
+            _LOG,
+        )
         collector.told_by_ways.append(self._metrics)
 
     def _metrics(self) -> Iterator[Metric]:
         yield counter("epochal_http_requests", "Requests over HTTP.", self.requests)
         turned_away = "Requests and connections turned away unread, by reason."
         yield counter("epochal_http_turned_away", turned_away, self.shed)
-        yield gauge("epochal_http_connections", "Open connections.", self.open_connections.get("", 0))
+        yield gauge("epochal_http_connections", "Open connections.", self.server.connections)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen, and return the URL it is bound to (port 0: any free one). ServerError if it can't."""
-        # A bare server: the router and middlewares of an application would cost more than a signature check.
-        server = _Server(self)
-        runner = web.ServerRunner(server, shutdown_timeout=5)
-        await runner.setup()
         try:
-            await web.TCPSite(runner, host, port, backlog=4096).start()
+            url = await self.server.start(host, port)
         except OSError as error:
-            await runner.cleanup()
             raise ServerError(f"can't listen on {host}:{port} ({error.strerror}); name another address") from error
-        self._runner = runner
         self._way.trouble = None
-        bound = runner.addresses[0]
-        return f"http://[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"http://{bound[0]}:{bound[1]}"
+        return url
 
     async def stop(self) -> None:
         """Answer the requests under way and stop listening."""
         self._way.trouble = "stopped"
-        if self._runner:
-            await self._runner.cleanup()
-        self._runner = None
+        await self.server.stop()
 
     # Requests.
 
-    async def answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answer one request."""
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         self.requests += 1
-        if isinstance(request.protocol, _Connection):
-            request.protocol.asked = True
         path = request.path
         wanted = _METHODS.get(path) or ("GET" if path.startswith("/v1/receipts/") else None)
         if wanted is None:
-            return _json(*answers.problem(404, "path", "use a path of /v1/openapi.json"))
+            return json_response(answers.problem(404, "path", "use a path of /v1/openapi.json"))
         if request.method != wanted:
-            return _json(*answers.problem(405, "method", f"send {wanted} to this path"), {"Allow": wanted})
+            return json_response(answers.problem(405, "method", f"send {wanted} to this path"), {"Allow": wanted})
         if self._waiting >= self.limits.waiting:
             return self._overload()
         peer = self._peer(request)
@@ -167,13 +157,13 @@ class HttpWay:
         if path == "/v1/heartbeats":
             return await self._heartbeats(request, peer)
         if path == "/v1/challenge":
-            return _json(200, self._collector.intake.terms())
+            return json_response((200, self._collector.intake.terms()))
         if path == "/v1/sessions":
             return await self._session(request, peer)
         if path == "/v1/openapi.json":
             return web.Response(body=_OPENAPI, content_type="application/json")
         if path == "/live":
-            return _json(200, {"live": True})
+            return json_response((200, {"live": True}))
         if path == "/ready":
             return self._ready()
         if path == "/metrics":
@@ -187,7 +177,7 @@ class HttpWay:
             trouble = f"the roster is {age:.0f} s old: the chain can't be read, and nodes linked since are refused"
         ways = {way.name: way.trouble for way in self._collector.eyes.ways.values()}
         reason = trouble or next((f"{name}: {told}" for name, told in ways.items() if told), None)
-        return _json(503 if reason else 200, {"ready": reason is None, "reason": reason})
+        return json_response((503 if reason else 200, {"ready": reason is None, "reason": reason}))
 
     async def _heartbeats(self, request: web.BaseRequest, peer: str) -> web.Response:
         body = await self._body(request, peer)
@@ -214,7 +204,7 @@ class HttpWay:
                 await collector.commits.durable()
             except StoreError as error:
                 return self._turn_away("storage", answers.not_stored(error))
-        return _json(status, answer)
+        return json_response((status, answer))
 
     async def _session(self, request: web.BaseRequest, peer: str) -> web.Response:
         body = await self._body(request, peer)
@@ -225,12 +215,12 @@ class HttpWay:
         opened = self._collector.intake.open_session(body)
         if isinstance(opened, Refused):
             self._charge(peer, Tally(refused=[(0, opened)]))
-        return _json(*answers.session(opened))
+        return json_response(answers.session(opened))
 
     async def _receipt(self, path: str, peer: str) -> web.Response:
         asked = _RECEIPT.fullmatch(path)
         if asked is None:
-            return _json(*answers.problem(400, "receipt", "ask for /v1/receipts/NODE/EPOCH: an address, a number"))
+            return json_response(answers.problem(400, "receipt", "ask for /v1/receipts/NODE/EPOCH: address, number"))
         if not self._ask(peer):
             return self._too_many()
         node, epoch = asked[1].lower(), int(asked[2])
@@ -240,7 +230,7 @@ class HttpWay:
                 await self._collector.commits.durable()
         except StoreError as error:
             return self._turn_away("storage", answers.not_stored(error))
-        return _json(*answers.receipt(signed))
+        return json_response(answers.receipt(signed))
 
     async def _body(self, request: web.BaseRequest, peer: str) -> bytes | web.Response:
         """The request's body, or the answer to a request whose body isn't worth reading."""
@@ -249,38 +239,11 @@ class HttpWay:
         failure = self._collector.trouble()
         if failure:
             return self._turn_away("storage", answers.not_stored(failure))
-        if (request.content_length or 0) > MAX_BODY:
-            return self._turn_away("too_large", answers.too_large())
-        try:
-            if request.content.is_eof():  # it came with the headers; a deadline would cost as much as a hash
-                body: bytes | None = request.content.read_nowait()
-            else:
-                async with asyncio.timeout(_BODY_SECONDS):
-                    body = await self._read(request)
-        except TimeoutError:
-            return self._turn_away("slow", answers.problem(408, "slow", f"send the body within {_BODY_SECONDS} s"))
-        except (web.RequestPayloadError, ConnectionError):
-            told = answers.problem(400, "body", "send the whole body that the headers announce")
-            return self._turn_away("body", told)
-        if body is None or answers.is_too_large(body):
-            return self._turn_away("too_large", answers.too_large())
+        body = await self.server.read_body(request)
+        if not isinstance(body, bytes):
+            return self._turn_away(body[1]["refused"][0]["reason"], body)
+        # Somebody else of this address may have wasted its budget meanwhile.
         return body if self._may(peer) else self._too_many()
-
-    async def _read(self, request: web.BaseRequest) -> bytes | None:
-        """The request's body, or None for one longer than any that is taken. TimeoutError while too much waits."""
-        body = b""
-        try:
-            async for chunk in request.content.iter_any():
-                body += chunk
-                self._buffered += len(chunk)
-                if len(body) > MAX_BODY:
-                    return None
-                if self._buffered > self.limits.buffered:
-                    self.turned_away_by_load()
-                    raise TimeoutError
-        finally:
-            self._buffered -= len(body)
-        return body
 
     # Refusals of whole requests.
 
@@ -321,10 +284,15 @@ class HttpWay:
         return sender(request.remote or "")
 
     def _overload(self) -> web.Response:
-        self.turned_away_by_load()
+        self._blind()
         return self._turn_away("overload", answers.problem(503, "overload", "send again later"))
 
-    def turned_away_by_load(self) -> None:
+    def _unheard(self, why: TurnedAway) -> None:
+        self.shed["headers" if why is TurnedAway.HEADERS else "connections"] += why is not TurnedAway.BUFFERED
+        if why in (TurnedAway.FULL, TurnedAway.BUFFERED):
+            self._blind()
+
+    def _blind(self) -> None:
         """Somebody wasn't heard because of the load: the way is blind for a while."""
         self._way.blind_until = self._collector.eyes.steady() + _BLIND_SECONDS
 
@@ -334,78 +302,7 @@ class HttpWay:
 
     def _turn_away(self, reason: str, answer: Answer) -> web.Response:
         self.shed[reason] += 1
-        return _json(*answer)
+        return json_response(answer)
 
 
 _SHED: Final = ("overload", "slow", "body", "too_large", "too_many_refused", "storage", "connections", "headers")
-
-
-class _Server(web.Server):
-    """aiohttp's server, whose connections are counted and have to bring a request in time."""
-
-    def __init__(self, way: HttpWay) -> None:
-        super().__init__(way.answer)
-        self._way = way
-
-    def __call__(self) -> RequestHandler:
-        return _Connection(
-            self._way,
-            self,
-            loop=asyncio.get_running_loop(),
-            access_log=None,
-            logger=_LOG,
-            auto_decompress=False,
-            keepalive_timeout=_IDLE_SECONDS,
-        )
-
-
-class _Connection(RequestHandler):
-    """A connection. aiohttp waits for ever for the first request of a new one; this doesn't."""
-
-    __slots__ = ("_counted", "_deadline", "_from", "_way", "asked")
-
-    def __init__(self, way: HttpWay, manager: web.Server, **options: Any) -> None:
-        super().__init__(manager, **options)
-        self._way = way
-        self.asked = False
-        """Whether a whole request has come."""
-        self._from = ""
-        self._counted = False
-        self._deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        name = transport.get_extra_info("peername")
-        self._from = sender(str(name[0])) if name else ""
-        opened, limits = self._way.open_connections, self._way.limits
-        opened[self._from] += 1
-        opened[""] += 1
-        self._counted = True
-        if opened[""] > limits.connections or (not limits.trust_forwarded and opened[self._from] > limits.per_peer):
-            self._way.shed["connections"] += 1
-            if opened[""] > limits.connections:
-                self._way.turned_away_by_load()
-            transport.close()
-            return
-        self._deadline = asyncio.get_running_loop().call_later(_HEADER_SECONDS, self._expect_request)
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        if self._counted:
-            self._counted = False
-            for key in (self._from, ""):
-                self._way.open_connections[key] -= 1
-                if not self._way.open_connections[key]:
-                    del self._way.open_connections[key]
-        super().connection_lost(exc)
-
-    def _expect_request(self) -> None:
-        if self.transport is not None and not self.asked:
-            self._way.shed["headers"] += 1
-            self.transport.close()
-
-
-def _json(status: int, answer: dict[str, Any], headers: dict[str, str] | None = None) -> web.Response:
-    body = json.dumps(answer).encode()
-    return web.Response(status=status, body=body, content_type="application/json", headers=headers)

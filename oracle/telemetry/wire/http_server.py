@@ -23,11 +23,13 @@ from oracle.telemetry.wire.budget import sender
 
 
 class TurnedAway(Enum):
-    """Why a connection was closed unheard: too many are open, too many of its sender, no request came in time."""
+    """Why somebody wasn't heard: too many connections are open, too many of its sender, no request came in time, too
+    many bodies have come in part."""
 
     FULL = "full"
     PEER = "peer"
     HEADERS = "headers"
+    BUFFERED = "buffered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class ServerLimits:
 
 
 class HttpServer:
-    """Gives each request to `answer`, and tells `turned_away` of each connection that it closed unheard."""
+    """Gives each request to `answer`, and tells `turned_away` of each sender that wasn't heard."""
 
     def __init__(
         self,
@@ -127,6 +129,7 @@ class HttpServer:
                 if len(body) > MAX_BODY:
                     return None
                 if self._buffered > self.limits.buffered:
+                    self.turned_away(TurnedAway.BUFFERED)
                     raise TimeoutError
         finally:
             self._buffered -= len(body)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from node.answers import Acknowledged, Terms
 from node.errors import LinkError
-from node.oracle_link import OracleLink
+from node.oracle_link import ASK_AGAIN, OracleLink
 from node.receipt_keeper import ReceiptKeeper
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import derive
@@ -152,14 +152,78 @@ def test_link__good_answers__goes_on() -> None:
     assert liar.lines == [f"oracle http://liar: beating every 10 s, accepted by {GOOD['oracle']}"]
 
 
-def test_link__oracle_claims_the_last_sequence__only_that_link_fails() -> None:
-    claim = {"accepted": 0, "refused": [{"reason": "replayed_sequence", "last_sequence": 2**64 - 1}]}
-    assert "the last there is" in asyncio.run(Liar([(200, GOOD), (409, claim)]).one_tick())
+def test_link__oracle_claims_the_last_sequence_once__beats_on() -> None:
+    for claim in (2**64 - 1, 2**63 + 1, 2**80):
+        refused = {"accepted": 0, "refused": [{"reason": "replayed_sequence", "last_sequence": claim}]}
+        liar = Liar([(200, GOOD), (409, refused), (200, ACCEPTED)])
+        assert asyncio.run(liar.one_tick()) == "went on"
+        assert liar.link._sequence < 2**42  # milliseconds
+        liar.link._beat_at = 0.0
+        assert asyncio.run(liar.one_tick()) == "went on"
+        assert liar.link.sent == 1
+        assert liar.lines[0].startswith("oracle http://liar: refused: replayed_sequence;")
+
+
+def test_link__clock_was_set_back__goes_above_the_last_accepted_sequence() -> None:
+    refused = {"accepted": 0, "refused": [{"reason": "replayed_sequence", "last_sequence": 2**62}]}
+    liar = Liar([(200, GOOD), (409, refused), (200, ACCEPTED)])
+    assert asyncio.run(liar.one_tick()) == "went on"
+    assert (liar.link.sent, liar.link._sequence) == (1, 2**62 + 1)
 
 
 def test_link__acknowledges_a_tick_of_another_time__link_error() -> None:
-    for wrong in ({"epoch": 2}, {"epoch": 2**63}, {"tick": 360}, {"tick": None}):
+    for wrong in ({"epoch": 1}, {"epoch": 2**63}, {"tick": 102}, {"tick": 360}, {"tick": None}):
         assert asyncio.run(Liar([(200, GOOD), (200, {**ACCEPTED, **wrong})]).one_tick()) != "went on"
+
+
+def test_link__oracle_restarts_with_another_tick__asked_again_and_nothing_is_said() -> None:
+    now = {**GOOD, "tick": 1}
+    accepted = {**ACCEPTED, "tick": 1001}
+    liar = Liar([(200, GOOD), (200, ACCEPTED), (200, accepted), (200, now), (200, accepted)])
+    assert asyncio.run(liar.one_tick()) == "went on"
+    liar.link._beat_at = 0.0
+    assert "acknowledges tick 1001 of epoch 0" in asyncio.run(liar.one_tick())
+    liar.link.terms = None  # as `run` does
+    assert asyncio.run(liar.one_tick()) == "went on"
+    assert liar.link.terms.tick == 1
+    assert [line for line in liar.lines if "unreachable" in line] == []
+
+
+def test_link__lies_about_its_tick_once__believed_for_minutes() -> None:
+    lie = {**GOOD, "tick": 86_400, "epochLength": 86_400 * 365}
+    accepted = {**ACCEPTED, "tick": 0}
+    liar = Liar([(200, lie), (200, accepted), (200, GOOD), (200, ACCEPTED)])
+
+    async def story() -> None:
+        assert 0 < await liar.link.once() <= ASK_AGAIN
+        assert liar.link.terms
+        assert liar.link.terms.tick == 86_400
+        liar.link._ask_at = 0.0  # minutes later
+        assert await liar.link.once() == 0.0
+        assert liar.link.terms.tick == 10
+        assert 0 < await liar.link.once() <= 10
+        assert liar.link.sent == 2
+
+    asyncio.run(story())
+    assert [count.acknowledged for count in liar.keeper.plan.counts.values()] == [1 << 100]  # by the true ticks
+
+
+def test_link__no_answer_to_the_question_for_known_terms__beats_on() -> None:
+    liar = Liar([(200, GOOD), (200, ACCEPTED), (503, {}), (200, ACCEPTED)])
+
+    async def story() -> None:
+        await liar.link.once()
+        liar.link._ask_at = 0.0
+        assert 0 < await liar.link.once() <= 10
+        liar.link._beat_at = 0.0
+        await liar.link.once()
+        assert liar.link.sent == 2
+
+    asyncio.run(story())
+
+
+def test_link__tells_a_tick_below_a_second__link_error() -> None:
+    assert "shorter than any" in asyncio.run(Liar([(200, {**GOOD, "tick": 0.01})]).one_tick())
 
 
 def test_link__session_refused__signs_in_the_same_tick() -> None:

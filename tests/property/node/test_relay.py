@@ -60,3 +60,8 @@ def test_divide__any_answer__accepts_no_more_than_the_oracle(
     for (own, part), size in zip(parts, sizes, strict=True):
         assert own == 200 or part["accepted"] == 0
         assert part["accepted"] == 0 or part["accepted"] + len(part["refused"]) == size
+
+
+def test_divide__reason_is_no_text__a_refusal_of_that_heartbeat_alone() -> None:
+    answer = {"accepted": 1, "refused": [{"index": 0, "reason": [], "cure": {}}]}
+    assert [status for status, _ in divide(200, answer, [1, 1])] == [400, 200]

@@ -50,3 +50,11 @@ def test_quorum__only_what_was_reported__counts() -> None:
     quorum = FenceQuorum(1)
     for number in range(10):
         assert not quorum.hear("a", [8], [7], TICK, number * TICK)
+
+
+def test_quorum__one_liar_of_three_with_a_short_tick__doesnt_make_the_others_words_stale() -> None:
+    quorum = FenceQuorum(3)
+    for second in range(100):
+        assert not quorum.hear("liar", [7], [7], 1.0, second)
+        if second % 10 == 0:
+            assert not quorum.hear("a", [7], [], TICK, second) + quorum.hear("b", [7], [], TICK, second)

@@ -10,7 +10,7 @@ import pytest
 
 from node.answers import Terms
 from node.errors import SettingsError
-from node.receipt_plan import SPREAD, ReceiptPlan
+from node.receipt_plan import MORE_ASKS, SPREAD, ReceiptPlan
 from node.receipts import ReceiptFolder, WrongReceipt, read_receipt, verify_folder
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import derive
@@ -83,6 +83,18 @@ def test_read_receipt__of_another__refused() -> None:
             read_receipt(raw, NAME, NODE, 3, DOMAIN)
 
 
+def test_folder__ten_of_many_workers__those_with_most_of_their_own_stay(tmp_path: Path) -> None:
+    folder = ReceiptFolder(tmp_path, NODE, DOMAIN)
+    for count in range(1, 4):  # each worker's receipts grow, and the node gets them by turns
+        for worker in range(10):
+            folder.keep(issue(((1 << count) - 1) << 8 * worker), NAME, 3)
+    assert folder.bits(NAME, 3) == sum(0b111 << 8 * worker for worker in range(10))
+    assert [kept.ticks for kept in verify_folder(tmp_path)] == [3] * 10
+    folder.keep(issue(0b11 << 100), NAME, 3)  # two ticks for three: not worth it
+    folder.keep(issue(0b1111 << 200), NAME, 3)
+    assert sorted(kept.ticks for kept in verify_folder(tmp_path)) == [3] * 9 + [4]
+
+
 def test_plan__epoch_under_way__asked_about_every_sixty_ticks() -> None:
     plan = ReceiptPlan()
     now = LATER
@@ -90,7 +102,7 @@ def test_plan__epoch_under_way__asked_about_every_sixty_ticks() -> None:
     plan.acknowledged(TERMS, epoch, 5, now)
     assert plan.next_due(TERMS, now) is None
     assert plan.next_due(TERMS, now + 601) == epoch
-    assert plan.received(TERMS, epoch, 0b100000, now + 601) == 0
+    assert plan.received(TERMS, epoch, 0b100000, 0b100000, now + 601) is None
     assert plan.next_due(TERMS, now + 601 + 449) is None
     assert plan.next_due(TERMS, now + 601 + 751) == epoch
 
@@ -114,15 +126,43 @@ def test_plan__epoch_over__asked_soon_after_its_end_until_the_next_one_is_over()
     assert 11 not in plan.counts
 
 
-def test_plan__receipt_lacks_an_acknowledged_tick__told_which() -> None:
+def closing(*ticks: int) -> tuple[ReceiptPlan, int, float]:
+    """A plan in which epoch 11, with these ticks acknowledged, is over; their mask; when it is asked about."""
     plan = ReceiptPlan()
-    for tick in (4, 5, 6):
+    for tick in ticks:
         plan.acknowledged(TERMS, 11, tick, LATER)
-    assert plan.received(TERMS, 11, 0b1010000, 0.0) == 0b100000
+    due = TERMS.end(11) + 20 + 86_400 / SPREAD
+    assert plan.next_due(TERMS, due) == 11
+    return plan, plan.counts[11].acknowledged, due
 
 
-def test_plan__after_a_restart__what_was_signed_before_is_expected_again() -> None:
+def test_plan__receipts_lack_an_acknowledged_tick__asked_again_and_then_told_which() -> None:
+    plan, expected, now = closing(4, 5, 6)
+    asked = 1
+    while (lacking := plan.received(TERMS, 11, 0b1010000, expected, now)) is None:
+        now = plan.counts[11].due
+        asked += 1
+    assert (lacking, asked) == (0b100000, 1 + MORE_ASKS)
+    assert now < TERMS.end(11) + 86_400 / 4
+
+
+def test_plan__workers_sign_for_what_came_to_each__no_tick_is_lacking() -> None:
+    plan, expected, now = closing(4, 5, 6)
+    assert plan.received(TERMS, 11, 0b0010000, expected, now) is None
+    assert plan.counts[11].due - now < 2 * TERMS.tick
+    assert plan.received(TERMS, 11, 0b0100000, expected, now) is None
+    assert plan.received(TERMS, 11, 0b1000000, expected, now) == 0
+
+
+def test_plan__acknowledged_while_the_receipt_was_on_its_way__not_lacking() -> None:
+    plan, expected, now = closing(4)
+    plan.acknowledged(TERMS, 11, 8639, now)
+    assert plan.received(TERMS, 11, 0b10000, expected, now) == 0
+
+
+def test_plan__after_a_restart__what_was_kept_needs_no_other_receipt() -> None:
     plan = ReceiptPlan()
     plan.resume(TERMS, 11, 0b11, LATER)
     plan.acknowledged(TERMS, 11, 7, LATER)
-    assert plan.received(TERMS, 11, 0b1000_0000, 0.0) == 0b11
+    assert plan.next_due(TERMS, TERMS.end(11)) is None
+    assert plan.received(TERMS, 11, 0b1000_0000, 0b1000_0011, LATER) == 0
