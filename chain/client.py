@@ -53,7 +53,9 @@ def _where(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return "the RPC endpoint"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else "the RPC endpoint"
+    if not parts.netloc:
+        return url if url.isalnum() and len(url) < 20 else "the RPC endpoint"  # a slip of the pen, not a key
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _why(error: Exception) -> str:

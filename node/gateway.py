@@ -70,7 +70,7 @@ class Gateway:
     ) -> None:
         self.relays: list[Relay] = []
         self.turned_away: Counter[str] = Counter({why.value: 0 for why in TurnedAway})
-        """Connections that were closed unheard, by reason."""
+        """Senders that weren't heard, by reason."""
         self._settings = settings
         self._say = say or say_line
         # One for each oracle: if one refuses everything, that mustn't keep nodes from the others.

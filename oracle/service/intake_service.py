@@ -16,7 +16,6 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from chain.client import Chain, ChainUnavailable, RpcError
 from chain.network import Addresses, Network
-from oracle.committee.anchor import AnchorReader
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.typed_data import Domain
@@ -153,7 +152,7 @@ def _network(settings: IntakeSettings) -> _Found:
             "deployment wrote"
         ) from error
     network = Network(Chain(told.rpc), addresses)
-    roster = ChainRoster(network, AnchorReader(network))
+    roster = ChainRoster(network)
     roster.refresh()
     return network.clock(settings.tick), network.heartbeat_domain, roster, roster.refresh
 

@@ -105,7 +105,7 @@ def test_observation__several_intakes_of_one_oracle__is_of_what_any_saw(town: To
 
 
 def test_roster__linked_placed_closed_unlinked__as_finalized_blocks_have_it(town: Town) -> None:
-    roster = ChainRoster(town.network, AnchorReader(town.network))
+    roster = ChainRoster(town.network)
     roster.refresh()
     one, two, idle = (node.address for node in town.nodes)
     mine, other = pack(town.jobs[0], 0, 1), pack(town.jobs[0], 1, 1)
@@ -129,6 +129,11 @@ def test_roster__linked_placed_closed_unlinked__as_finalized_blocks_have_it(town
     assert roster.fenced(two, other)
     assert not roster.fenced(one, mine)
     assert [roster.knows(node) for node in (one, two, idle)] == [True, True, False]
+
+    town.timeline.reach(SPEC.ends_at)
+    town.timeline.finalize(town.network.chain.block("latest"))
+    roster.refresh()
+    assert roster.fenced(one, mine), "the job is over"
 
 
 def test_network__addresses_of_another_chain__refused_in_one_line(town: Town) -> None:

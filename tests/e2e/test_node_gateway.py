@@ -266,7 +266,7 @@ def test_gateway__half_request_lines_and_too_many_connections__closed(tmp_path: 
                     writer.close()
 
             assert await asyncio.gather(*(held(b"POST /o/0/v1/hea") for _ in range(30))) == [b""] * 30
-            assert made.turned_away == {"full": 0, "peer": 20, "headers": 10}
+            assert +made.turned_away == {"peer": 20, "headers": 10}
             slow = b"POST /o/0/v1/heartbeats HTTP/1.1\r\nHost: x\r\nContent-Length: 126\r\n\r\nabc"
             assert b" 408 " in await held(slow)
             oracle.roster.replace({SITE[0].address: ()})

@@ -19,10 +19,13 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from oracle.ground.bitmap import span
+from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import LocalSigner, derive
-from oracle.telemetry.store.opening import open_to_read
+from oracle.telemetry.store.opening import open_store, open_to_read
+from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import heartbeat
 from oracle.telemetry.wire.workloads import Health
 from tests.project import ROOT
@@ -112,6 +115,8 @@ def test_intake__beats_then_sigterm__kept_and_explained(world: World) -> None:
         told = json.loads(beside.stdout)
         assert (told["tracks"][0]["evidence"], told["tracks"][0]["up"]) == ("liveness", 1)
         assert told["tracks"][1]["assignment"] == str(MINE)
+        assert len(told["tracks"]) == 2  # nobody probed
+        assert told["still_running"]
         second = epochal(*world.options("oracle.sqlite"), cwd=world.folder)
         assert (second.returncode, "in use" in second.stderr) == (1, True)
         process.send_signal(signal.SIGTERM)
@@ -121,10 +126,50 @@ def test_intake__beats_then_sigterm__kept_and_explained(world: World) -> None:
     shown = epochal("explain", NODE.address, "0", "--store", "oracle.sqlite", cwd=world.folder)
     assert shown.returncode == 0, shown.stderr
     assert f"node {NODE.address.lower()}, epoch 0" in shown.stdout
-    assert "the agent reported the workload starting, unhealthy or stopped" in shown.stdout
-    assert "= 3600\n" in shown.stdout
+    assert "1  workload not healthy\n" in shown.stdout
+    assert "before this oracle observed; unmeasured: not paid, not withheld" in shown.stdout
+    assert " ... not over yet\n" in shown.stdout
+    assert "not over yet = 3,600\n" in shown.stdout
     for line in shown.stdout.splitlines():
         assert len(line) <= 100
+
+
+def test_explain__epoch_left_out__the_newest_that_is_over(tmp_path: Path) -> None:
+    clock = EpochClock(int(time.time()) // 10 * 10 - 5 * 1800 - 900, 1800, 10)
+    store = open_store(tmp_path / "oracle.sqlite", clock, "31337:" + ATTESTATIONS)
+    way, node = store.way("http"), bytes.fromhex(NODE.address[2:])
+    liveness, health = store.track(Kind.LIVENESS, node), store.track(Kind.HEALTH, node + MINE.to_bytes(16, "big"))
+    other, probe = store.track(Kind.LIVENESS, b"\x05" * 20), store.track(Kind.PROBE, MINE.to_bytes(16, "big"))
+    first, every = span(range(100, 180)), span(range(180))
+    store.set_journal_floor(1)
+    for epoch, seen in ((2, first), (3, every), (4, every), (5, span(range(40)))):
+        store.observe(way, epoch, seen)
+        store.mark_bits(other, epoch, seen, way)
+        store.mark_bits(probe, epoch, seen)
+        store.see(probe, epoch, seen)
+    store.mark_bits(liveness, 2, first, way)
+    store.mark_bits(health, 2, first, way)
+    store.close()
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"evidence": "health"}')
+
+    def told(*arguments: str) -> dict[str, Any]:
+        more = ("--store", "oracle.sqlite", "--policy", "policy.json", "--json")
+        done = epochal("explain", NODE.address, *arguments, *more, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+    first_epoch, newest = told("2"), told()
+    assert [one["totals"] for one in first_epoch["tracks"]] == [{"before_oracle": 100, "up": 80}] * 3
+    assert first_epoch["tracks"][1]["by_policy"] == {"earned": 800, "withheld": 0, "unmeasured": 1000}
+    assert (newest["epoch"], newest["still_running"]) == (4, False)
+    # Down all epoch: what its agent reported on before is told; what its probes found only for whoever asks.
+    assert [one["evidence"] for one in newest["tracks"]] == ["liveness", "health"]
+    assert newest["tracks"][1]["note"] == "last reported on in epoch 2: it may have ended or moved since"
+    assert newest["tracks"][1]["by_policy"] == {"earned": 0, "withheld": 1800, "unmeasured": 0}
+    assert [one["evidence"] for one in told("4", "--assignment", "7/0/1")["tracks"]] == ["liveness", "health", "probe"]
+    assert told("5")["still_running"]
 
 
 def test_explain__what_isn_t_there__told_in_one_line(world: World) -> None:
@@ -132,9 +177,14 @@ def test_explain__what_isn_t_there__told_in_one_line(world: World) -> None:
         assert beat(url, 1)[0] == 200
         for arguments, told in (
             (["0x" + "99" * 20], "never heard of it"),
-            (["0x99"], "address is"),
-            ([NODE.address, "77"], "epoch 77: isn't kept"),
-            ([NODE.address, "--assignment", "7/0"], "assignment is '7/0'"),
+            (["0x" + "99" * 20], 'epochal_heartbeats_refused_total{reason="unknown_node"}'),
+            (["0x99"], "NODE: address is"),
+            ([NODE.address, "77"], "EPOCH 77: isn't kept"),
+            ([NODE.address, "-12"], "EPOCH is '-12': give a whole number, 0 or more"),
+            ([NODE.address, "twelve"], "EPOCH is 'twelve': give a whole number, 0 or more"),
+            ([NODE.address, "--assignment", "7/0"], "--assignment: assignment is '7/0'"),
+            ([NODE.address, "--policy", "nowhere.json"], "--policy nowhere.json: "),
+            ([NODE.address, "--nothing"], "No such option: --nothing"),
         ):
             done = epochal("explain", *arguments, "--store", "oracle.sqlite", cwd=world.folder)
             assert (done.returncode, done.stdout) == (2, ""), done

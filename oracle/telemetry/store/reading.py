@@ -19,12 +19,15 @@ def log(database: Database) -> Iterator[bytes]:
 def tracks(database: Database) -> Iterator[tuple[int, Kind, bytes]]:
     """(number, kind, name) of all tracks. InvalidValue when one is damaged."""
     wanted = FIRST_TRACK
+    kinds = {kind.value: kind for kind in Kind}  # `Kind(...)` would take as long as the rest
     for one in database.rows("SELECT number, kind, name, checksum FROM track ORDER BY number"):
         number, kind, name, _ = one
         if number != wanted or not isinstance(name, bytes) or one != rows.track(number, kind, name):
             raise InvalidValue(f"track {number}: its checksum is wrong")
+        if kind not in kinds:
+            raise InvalidValue(f"track {number} is of kind {kind}, which this version doesn't know; use a newer one")
         wanted += 1
-        yield number, Kind(kind), name
+        yield number, kinds[kind], name
 
 
 def epochs(database: Database) -> set[int]:
@@ -83,7 +86,7 @@ def record(
     straight = moved == [1 << place for place in range(len(moved))]
     everyone = sum(moved)
     lines: dict[Kind, dict[bytes, Line]] = {}
-    for number in sorted(up.keys() | seen.keys(), key=lambda one: names[one]):
+    for number in up.keys() | seen.keys():
         bits, by = up.get(number, (0, 0))
         if not bits and not seen.get(number):
             continue
@@ -92,4 +95,5 @@ def record(
             by = sum(1 << place for place, bit in enumerate(moved) if by & bit)
         kind, name = names[number]
         lines.setdefault(kind, {})[name] = Line(bits, seen.get(number, 0), by)
-    return EpochRecord(epoch, ticks, tuple((name, observed.get(number, 0)) for number, name in present), lines)
+    ordered = {kind: dict(sorted(lines[kind].items())) for kind in sorted(lines)}
+    return EpochRecord(epoch, ticks, tuple((name, observed.get(number, 0)) for number, name in present), ordered)

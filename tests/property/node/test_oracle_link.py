@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from node.answers import Acknowledged, Terms
 from node.errors import LinkError
 from node.oracle_link import ASK_AGAIN, OracleLink
 from node.receipt_keeper import ReceiptKeeper
+from node.sealing import StaleTerms
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import derive
 from oracle.telemetry.wire.session import session_public_key
@@ -180,13 +182,18 @@ def test_link__oracle_restarts_with_another_tick__asked_again_and_nothing_is_sai
     now = {**GOOD, "tick": 1}
     accepted = {**ACCEPTED, "tick": 1001}
     liar = Liar([(200, GOOD), (200, ACCEPTED), (200, accepted), (200, now), (200, accepted)])
-    assert asyncio.run(liar.one_tick()) == "went on"
-    liar.link._beat_at = 0.0
-    assert "acknowledges tick 1001 of epoch 0" in asyncio.run(liar.one_tick())
-    liar.link.terms = None  # as `run` does
-    assert asyncio.run(liar.one_tick()) == "went on"
-    assert liar.link.terms.tick == 1
-    assert [line for line in liar.lines if "unreachable" in line] == []
+
+    async def story() -> None:
+        await liar.link.once()
+        liar.link._beat_at = 0.0
+        with pytest.raises(StaleTerms, match="acknowledges tick 1001 of epoch 0"):
+            await liar.link.once()
+        liar.link.terms = None  # as `run` does then
+        await liar.link.once()
+        assert (liar.link.sent, liar.link.terms and liar.link.terms.tick) == (2, 1)
+
+    asyncio.run(story())
+    assert len(liar.lines) == 1
 
 
 def test_link__lies_about_its_tick_once__believed_for_minutes() -> None:

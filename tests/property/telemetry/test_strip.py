@@ -9,15 +9,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.ground.clock import EpochClock
+from oracle.ground.policy import EVIDENCE_CODES, Policy
 from oracle.telemetry.store.records import EpochRecord, Kind, Line
-from oracle.telemetry.strip import LOST, Assigned, TickClass, as_dict, explain, spans, text, totals
+from oracle.telemetry.strip import LOST, Assigned, TickClass, as_dict, explain, spans, totals
+from oracle.telemetry.strip_text import text
 
 NODES = [bytes([number]) * 20 for number in range(1, 8)]
 ASSIGNMENT = 77
 
 
+Case = tuple[EpochRecord, EpochClock, Assigned, int | None, int]
+
+policies = st.builds(
+    lambda evidence, shares, window, least: Policy(evidence, max(1, *shares), min(shares), window, least),
+    st.sampled_from(sorted(EVIDENCE_CODES)),
+    st.tuples(st.integers(0, 10**6), st.integers(0, 10**6)),
+    st.integers(1, 65_535),
+    st.integers(0, 2**32 - 1),
+)
+
+
 @st.composite
-def cases(draw: st.DrawFn) -> tuple[EpochRecord, EpochClock, Assigned, int | None]:
+def cases(draw: st.DrawFn) -> Case:
     tick = draw(st.sampled_from([1, 2, 7, 10, 60, 3600]))
     ticks = draw(st.one_of(st.integers(1, 40), st.sampled_from([360, 8640])))
     clock = EpochClock(draw(st.integers(0, 2 * 10**9)), ticks * tick, tick)
@@ -36,25 +49,31 @@ def cases(draw: st.DrawFn) -> tuple[EpochRecord, EpochClock, Assigned, int | Non
         Kind.HEALTH: {NODES[0] + name: line()},
         Kind.UNHEALTHY: {NODES[0] + name: line()},
         Kind.PROBE: {name: line()},
+        Kind.PULLED: {NODES[0]: line()},
+        Kind.VOID: {b"": Line(seen=draw(runs))},
     }
     start, stop = sorted((draw(st.integers(0, ticks)), draw(st.integers(0, ticks))))
     over = draw(st.none() | st.integers(0, ticks))
-    return EpochRecord(3, ticks, ways, lines), clock, Assigned(ASSIGNMENT, range(start, stop)), over
+    before = draw(st.integers(0, ticks))
+    assigned = Assigned(ASSIGNMENT, range(start, stop), note=draw(st.text()), failure=draw(st.text(max_size=300)))
+    return EpochRecord(3, ticks, ways, lines), clock, assigned, over, before
 
 
 @settings(max_examples=60, deadline=None)
-@given(cases())
-def test_explain__any_epoch__is_told_whole_and_as_it_counts(
-    case: tuple[EpochRecord, EpochClock, Assigned, int | None],
-) -> None:
-    record, clock, assigned, over = case
-    told = explain(record, clock, NODES[0], [assigned], over=over)
+@given(cases(), policies)
+def test_explain__any_epoch__is_told_whole_and_as_it_counts(case: Case, policy: Policy) -> None:
+    record, clock, assigned, over, before = case
+    told = explain(record, clock, NODES[0], [assigned], over=over, before=before, policy=policy)
     for track in told.tracks:
         assert len(track.classes) == sum(totals(track.classes).values()) == record.ticks
         assert sum(one.stop - one.first for one in spans(track.classes)) == record.ticks
         ticks = range(record.ticks) if track.assignment is None else assigned.ticks
         ticks = range(ticks.start, max(ticks.start, min(ticks.stop, record.ticks if over is None else over)))
         uptime = record.uptime(track.evidence, NODES[0], ASSIGNMENT, ticks)
+        assert track.uptime == uptime
+        money = track.money(policy, clock.tick)
+        assert money.earned + money.withheld == uptime.observed * clock.tick
+        assert money.earned + money.withheld + money.unmeasured == len(ticks) * clock.tick
         assert track.classes.count(TickClass.UP) == uptime.up
         assert sum(track.classes.count(kind) for kind in (*LOST, TickClass.UP)) == uptime.observed
     drawn = text(told)
