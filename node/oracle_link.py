@@ -106,20 +106,26 @@ class OracleLink:
 
     async def run(self) -> None:
         """Beat until cancelled. Failures of the oracle are said and retried, never raised."""
-        failures = 0
+        failures = stale = 0
         while True:
             try:
                 pause = await self.once()
-                failures = 0
+                failures = stale = 0
+            except StaleTerms:
+                # It was started again: asked at once, however long it was away, so that this tick isn't lost too.
+                self.terms = None
+                stale += 1
+                pause = self._pause(stale)
             except LinkError as error:
-                if isinstance(error, StaleTerms):
-                    self.terms = None
-                else:
-                    self._turn("unreachable", f"unreachable ({error}); retrying")
+                self._turn("unreachable", f"unreachable ({error}); retrying")
                 failures += 1
-                longest = min(LONGEST_PAUSE, self._period())
-                pause = min(longest, FIRST_PAUSE * 2 ** min(failures, 16)) * random.uniform(0.5, 1.0)
+                pause = self._pause(failures)
             await asyncio.sleep(pause)
+
+    def _pause(self, failures: int) -> float:
+        """Seconds after so many failures in a row: growing and irregular."""
+        longest = min(LONGEST_PAUSE, self._period())
+        return min(longest, FIRST_PAUSE * 2 ** min(failures, 16)) * random.uniform(0.5, 1.0)
 
     async def once(self) -> float:
         """What is due of the question for the terms and a heartbeat; seconds until something is due again."""
