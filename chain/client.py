@@ -54,7 +54,7 @@ def _where(url: str) -> str:
     except ValueError:
         return "the RPC endpoint"
     if not parts.netloc:
-        return url if url.isalnum() and len(url) < 20 else "the RPC endpoint"  # a slip of the pen, not a key
+        return "the RPC endpoint (not shown, it is no http:// address)"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 

@@ -490,7 +490,7 @@ LENGTH = ("--epoch-length", "600")
         ("--policy nowhere.json: No such file", (*LENGTH, "--policy", "nowhere.json")),
         ("No such option: --prise", (*LENGTH, "--prise", "3")),
         ("http://127.0.0.1:9 doesn't answer", (*LENGTH, "--rpc", "http://127.0.0.1:9")),
-        ("anvil doesn't answer", (*LENGTH, "--rpc", "anvil")),
+        ("it is no http:// address) doesn't answer", (*LENGTH, "--rpc", "anvil")),
     ],
 )
 def test_option__that_can_t_work__is_refused_in_one_line(refused: Refused, told: str, more: tuple[str, ...]) -> None:
