@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -62,8 +62,9 @@ class BitmapStore(Journal):
         self._memory = memory = Memory(clock.ticks_per_epoch, self._disk_bits)
         self.mark: Callable[[int, int, int, int], bool] = memory.mark  # a call between would cost a tenth of a beat
         self.mark_all: Callable[[Sequence[int], int, int, int], None] = memory.mark_all
-        self._segments: deque[tuple[int, int]] = deque()
-        self._next_segment = 1
+        # Segments have numbers without a gap: the first one's, and the bytes of each. Hundreds come a second.
+        self._first_segment = 1
+        self._segments = array("Q")
         self._logged_bytes = 0
         self._sweep: Iterator[int] | None = None
         self._fold_to = 0
@@ -185,8 +186,8 @@ class BitmapStore(Journal):
         with self._disk:
             self.commit()
             self._sweep = None  # one that is under way may have passed rows marked since
-            to = self._next_segment - 1
-        while self._segments and self._segments[0][0] <= to:
+            to = self._last_segment
+        while self._segments and self._first_segment <= to:
             self._fold_slice(SLICE_SECONDS)
 
     def _fold_is_due(self) -> bool:
@@ -196,7 +197,7 @@ class BitmapStore(Journal):
         )
 
     def _insert(self, batch: Batch) -> None:
-        database, segment = self._database, self._next_segment
+        database, segment = self._database, self._last_segment + 1
         with database.transaction():
             if batch.tracks:
                 database.run_many(
@@ -214,8 +215,7 @@ class BitmapStore(Journal):
             if batch.masks:
                 self._merge("line", batch.masks)
         if batch.marks:
-            self._segments.append((segment, len(batch.marks)))
-            self._next_segment += 1
+            self._segments.append(len(batch.marks))
             self._logged_bytes += len(batch.marks)
 
     def _fold_slice(self, seconds: float) -> None:
@@ -226,9 +226,9 @@ class BitmapStore(Journal):
             if self._sweep is None:
                 if not self._segments:
                     return
-                self._fold_to = self._segments[-1][0]
+                self._fold_to = self._last_segment
                 self._sweep = memory.sweep()
-            gone: list[tuple[int, int]] = []
+            gone = 0
             kept = over = False
             try:
                 with self._database.transaction(durable=False):
@@ -247,22 +247,26 @@ class BitmapStore(Journal):
                 memory.landed(kept)
                 if not kept:
                     self._sweep = None
-            for _ in gone:
-                self._logged_bytes -= self._segments.popleft()[1]
-            if over and not (self._segments and self._segments[0][0] <= self._fold_to):
+            self._logged_bytes -= sum(self._segments[:gone])
+            self._first_segment += gone
+            del self._segments[:gone]
+            if over and not (self._segments and self._first_segment <= self._fold_to):
                 self._sweep = None
 
-    def _delete_log(self) -> list[tuple[int, int]]:
-        """Delete segments that are folded, some at a time."""
-        gone: list[tuple[int, int]] = []
-        size = 0
-        for segment in self._segments:
-            if segment[0] > self._fold_to or size >= _SLICE_LOG:
+    @property
+    def _last_segment(self) -> int:
+        return self._first_segment + len(self._segments) - 1
+
+    def _delete_log(self) -> int:
+        """Delete segments that are folded, some at a time; returns how many."""
+        gone = size = 0
+        for length in self._segments:
+            if self._first_segment + gone > self._fold_to or size >= _SLICE_LOG:
                 break
-            gone.append(segment)
-            size += segment[1]
+            gone += 1
+            size += length
         if gone:
-            self._database.run("DELETE FROM log WHERE id <= ?", gone[-1][0])
+            self._database.run("DELETE FROM log WHERE id <= ?", self._first_segment + gone - 1)
         return gone
 
     def _merge(self, table: str, masks: Sequence[Mask]) -> None:
@@ -351,9 +355,12 @@ class BitmapStore(Journal):
         for _, name in database.rows("SELECT number, name FROM way ORDER BY number"):
             memory.ways.append(name)
         for segment, size in database.rows("SELECT id, length(marks) FROM log ORDER BY id"):
-            self._segments.append((segment, size - 4))
+            if not self._segments:
+                self._first_segment = segment
+            if segment != self._last_segment + 1:
+                raise InvalidValue(f"log segment {self._last_segment + 1} is missing")
+            self._segments.append(size - 4)
             self._logged_bytes += size - 4
-            self._next_segment = segment + 1
         memory.spilled = reading.epochs(database)
         ticks = self.clock.ticks_per_epoch
         logged = rows.gathered(reading.log(database), ticks)
