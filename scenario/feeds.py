@@ -17,12 +17,12 @@ from oracle.ground.errors import EpochalError
 from oracle.ground.typed_data import Domain
 from oracle.signing.signer import LocalSigner, Signer
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import MAX_BEATS
 from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.traces.trace import TickBits
 from oracle.telemetry.ways.http import HttpWay
 from oracle.telemetry.wire import heartbeat
+from oracle.telemetry.wire.answers import MAX_BEATS
 from scenario.market import Serving
 
 Seen = Sequence[tuple[Serving, TickBits]]

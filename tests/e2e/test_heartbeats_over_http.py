@@ -17,7 +17,6 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import LocalSigner, derive
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import MAX_BEATS, MAX_BODY
 from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.errors import StoreError
@@ -25,6 +24,7 @@ from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.ways.http import HttpLimits, HttpWay, ServerError
 from oracle.telemetry.wire import heartbeat, receipt, session
+from oracle.telemetry.wire.answers import MAX_BEATS, MAX_BODY
 from oracle.telemetry.wire.workloads import Health
 
 DOMAIN = Heartbeat.domain(31337, "0x" + "11" * 20)

@@ -22,13 +22,13 @@ from node.oracle_link import OracleLink
 from node.settings import BrokerAccess
 from oracle.ground.address import raw_address
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import MAX_BODY
 from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.store.records import EpochRecord, Kind, merged
 from oracle.telemetry.ways.mqtt import MqttSettings, MqttWay
 from oracle.telemetry.wire import heartbeat, receipt, session
+from oracle.telemetry.wire.answers import MAX_BODY
 from oracle.telemetry.wire.mqtt_connection import Broker, Message, MqttConnection, published
 from oracle.telemetry.wire.mqtt_topics import STATUS, Topics, shared
 from tests import services

@@ -76,6 +76,13 @@ class Collector:
             return "the pulse that tells observed ticks has stopped; restart the oracle"
         return self._commits.failure
 
+    async def receipt(self, node: str, epoch: int) -> bytes | None:
+        """See `Intake.receipt`; all that it holds is durable. StoreError."""
+        signed = await asyncio.to_thread(self.intake.receipt, node, epoch)
+        if signed is not None:
+            await self.commits.durable()
+        return signed
+
     async def start(self) -> None:
         """Begin to watch and to commit."""
         self._commits = GroupCommit(self.store)

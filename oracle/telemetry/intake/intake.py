@@ -27,11 +27,7 @@ from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.memory import MAX_EPOCH
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import frames, heartbeat, receipt, session, workloads
-from oracle.telemetry.wire.answers import BEATS_PER_TICK as BEATS_PER_TICK
-from oracle.telemetry.wire.answers import CURES
-from oracle.telemetry.wire.answers import MAX_BEATS as MAX_BEATS
-from oracle.telemetry.wire.answers import MAX_BODY as MAX_BODY
-from oracle.telemetry.wire.answers import Reason as Reason
+from oracle.telemetry.wire.answers import BEATS_PER_TICK, CURES, Reason
 from oracle.telemetry.wire.errors import MalformedHeartbeat, UnknownVersion
 from oracle.telemetry.wire.workloads import Health
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from oracle.telemetry.intake.intake import Intake, Refused, Tally
-from oracle.telemetry.wire.answers import STATUS, Reason
-from oracle.telemetry.wire.answers import Answer as Answer
-from oracle.telemetry.wire.answers import is_too_large as is_too_large
-from oracle.telemetry.wire.answers import problem as problem
-from oracle.telemetry.wire.answers import too_large as too_large
+from oracle.telemetry.wire.answers import STATUS, Answer, Reason, problem
 
 
 def heartbeats(intake: Intake, tally: Tally, received: float, now: float) -> Answer:

@@ -20,11 +20,11 @@ from prometheus_client.core import Metric
 
 from oracle.ground.errors import EpochalError
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import Reason, Refused, Tally
+from oracle.telemetry.intake.intake import Refused, Tally
 from oracle.telemetry.intake.metrics import CONTENT_TYPE, counter, exposition, gauge
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.ways import answers
-from oracle.telemetry.ways.answers import Answer
+from oracle.telemetry.wire.answers import Answer, problem, wasted
 from oracle.telemetry.wire.budget import Budget, sender
 from oracle.telemetry.wire.http_server import HttpServer, ServerLimits, TurnedAway, json_response
 
@@ -42,10 +42,6 @@ _METHODS: Final = {
     "/ready": "GET",
     "/metrics": "GET",
 }
-# What a refusal costs its sender: a signature that was checked in vain, or nearly nothing. A restart of the oracle
-# makes every session unknown and every challenge stale: nobody may be turned away for that.
-_VAIN: Final = frozenset((Reason.BAD_SIGNATURE, Reason.UNKNOWN_NODE, Reason.REPLAYED_SEQUENCE, Reason.TOO_OFTEN))
-_LITTLE: Final = 0.01
 _AT_ONCE: Final = 25 * 126
 """Bytes that are judged in one go; what is longer waits for its turn."""
 _KNOWN_SENDERS: Final = 200_000
@@ -141,9 +137,9 @@ class HttpWay:
         path = request.path
         wanted = _METHODS.get(path) or ("GET" if path.startswith("/v1/receipts/") else None)
         if wanted is None:
-            return json_response(answers.problem(404, "path", "use a path of /v1/openapi.json"))
+            return json_response(problem(404, "path", "use a path of /v1/openapi.json"))
         if request.method != wanted:
-            return json_response(answers.problem(405, "method", f"send {wanted} to this path"), {"Allow": wanted})
+            return json_response(problem(405, "method", f"send {wanted} to this path"), {"Allow": wanted})
         if self._waiting >= self.limits.waiting:
             return self._overload()
         peer = self._peer(request)
@@ -220,14 +216,12 @@ class HttpWay:
     async def _receipt(self, path: str, peer: str) -> web.Response:
         asked = _RECEIPT.fullmatch(path)
         if asked is None:
-            return json_response(answers.problem(400, "receipt", "ask for /v1/receipts/NODE/EPOCH: address, number"))
+            return json_response(problem(400, "receipt", "ask for /v1/receipts/NODE/EPOCH: address, number"))
         if not self._ask(peer):
             return self._too_many()
         node, epoch = asked[1].lower(), int(asked[2])
         try:
-            signed = await asyncio.to_thread(self._collector.intake.receipt, node, epoch)
-            if signed is not None:
-                await self._collector.commits.durable()
+            signed = await self._collector.receipt(node, epoch)
         except StoreError as error:
             return self._turn_away("storage", answers.not_stored(error))
         return json_response(answers.receipt(signed))
@@ -254,7 +248,7 @@ class HttpWay:
 
     def _charge(self, peer: str, tally: Tally) -> None:
         if tally.refused:
-            cost = sum(1.0 if refused.reason in _VAIN else _LITTLE for _, refused in tally.refused)
+            cost = wasted(refused.reason for _, refused in tally.refused)
             now = time.monotonic()
             self._wasted.spend(peer, cost, now)
             self._wasted_by_all.spend("", cost, now)
@@ -285,7 +279,7 @@ class HttpWay:
 
     def _overload(self) -> web.Response:
         self._blind()
-        return self._turn_away("overload", answers.problem(503, "overload", "send again later"))
+        return self._turn_away("overload", problem(503, "overload", "send again later"))
 
     def _unheard(self, why: TurnedAway) -> None:
         self.shed["headers" if why is TurnedAway.HEADERS else "connections"] += why is not TurnedAway.BUFFERED
@@ -298,7 +292,7 @@ class HttpWay:
 
     def _too_many(self) -> web.Response:
         cure = "wait a minute; most of what came from here was refused"
-        return self._turn_away("too_many_refused", answers.problem(429, "too_many_refused", cure))
+        return self._turn_away("too_many_refused", problem(429, "too_many_refused", cure))
 
     def _turn_away(self, reason: str, answer: Answer) -> web.Response:
         self.shed[reason] += 1

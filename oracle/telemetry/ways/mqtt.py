@@ -23,13 +23,13 @@ from paho.mqtt.properties import Properties
 from prometheus_client.core import Metric
 
 from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.intake import MAX_BODY, Tally
+from oracle.telemetry.intake.intake import Tally
 from oracle.telemetry.intake.metrics import counter
 from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.ways import answers
-from oracle.telemetry.ways.answers import Answer
 from oracle.telemetry.ways.watched import together, watched
 from oracle.telemetry.wire import mqtt_topics
+from oracle.telemetry.wire.answers import MAX_BODY, Answer, is_too_large, problem, too_large
 from oracle.telemetry.wire.mqtt_connection import Broker, Message, MqttConnection, MqttError, published
 from oracle.telemetry.wire.mqtt_topics import MalformedQuestion, Topics
 
@@ -233,12 +233,12 @@ class MqttWay:
             try:
                 self._questions.put_nowait(job)
             except asyncio.QueueFull:
-                self._turn_away(job, "overload", answers.problem(429, "overload", "ask again in a minute"))
+                self._turn_away(job, "overload", problem(429, "overload", "ask again in a minute"))
         elif message.topic not in (topics.heartbeats, topics.sessions):
             self._finish(job)  # a subscription that an earlier connection left behind
         # The broker keeps to what may be at once, but not with messages that need no acknowledgement.
         elif message.quality == 0 and len(self._arrived) >= self._settings.at_once:
-            self._turn_away(job, "overload", answers.problem(503, "overload", "send again later, with QoS 1"))
+            self._turn_away(job, "overload", problem(503, "overload", "send again later, with QoS 1"))
         else:
             self._arrived.append(job)
             self._has_arrived.set()
@@ -266,8 +266,8 @@ class MqttWay:
 
     async def _mark(self, job: _Job) -> None:
         body, collector = job.message.payload, self._collector
-        if answers.is_too_large(body):
-            self._turn_away(job, "too_large", answers.too_large())
+        if is_too_large(body):
+            self._turn_away(job, "too_large", too_large())
             return
         trouble = collector.trouble()
         if trouble:
@@ -323,11 +323,9 @@ class MqttWay:
         try:
             node, epoch = mqtt_topics.read_receipt_question(question)
         except MalformedQuestion as error:
-            return answers.problem(400, "receipt", str(error))
+            return problem(400, "receipt", str(error))
         try:
-            signed = await asyncio.to_thread(self._collector.intake.receipt, node, epoch)
-            if signed is not None:
-                await self._collector.commits.durable()
+            signed = await self._collector.receipt(node, epoch)
         except StoreError as error:
             return answers.not_stored(error)
         return answers.receipt(signed)

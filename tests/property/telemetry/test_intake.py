@@ -10,11 +10,12 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import derive
 from oracle.telemetry.intake.eyes import Eyes, Way
-from oracle.telemetry.intake.intake import Intake, Reason, Refused
+from oracle.telemetry.intake.intake import Intake, Refused
 from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import heartbeat, session
+from oracle.telemetry.wire.answers import Reason
 
 CLOCK = EpochClock(genesis=1000, length=50, tick=10)
 DOMAIN = Heartbeat.domain(31337, "0x" + "11" * 20)

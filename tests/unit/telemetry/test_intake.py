@@ -13,12 +13,13 @@ from oracle.ground.errors import InvalidValue
 from oracle.ground.typed_data import Heartbeat
 from oracle.signing.signer import LocalSigner, derive
 from oracle.telemetry.intake.eyes import Way
-from oracle.telemetry.intake.intake import BEATS_PER_TICK, Accepted, Intake, Reason, Refused, Tally
+from oracle.telemetry.intake.intake import Accepted, Intake, Refused, Tally
 from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import heartbeat, receipt, session
+from oracle.telemetry.wire.answers import BEATS_PER_TICK, Reason
 from oracle.telemetry.wire.session import Session
 from oracle.telemetry.wire.workloads import Health
 
