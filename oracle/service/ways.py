@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.ground.errors import EpochalError, InvalidValue
-from oracle.ground.widths import uint
+from oracle.ground.ids import parse_assignment
 from oracle.service.errors import SettingsError
 from oracle.service.intake_service import MakeWay
 from oracle.telemetry.probes.addresses import AddressRule
@@ -91,7 +91,7 @@ class _Targets:
 def _read_targets(path: Path) -> dict[int, str]:
     try:
         read: Any = json.loads(path.read_text(encoding="utf-8"))
-        targets = {uint("assignment", int(assignment), 128): url for assignment, url in read.items()}
+        targets = {parse_assignment(assignment): url for assignment, url in read.items()}
     except (ValueError, AttributeError, RecursionError, EpochalError) as error:
         raise SettingsError(f"can't be read ({error})") from error
     wrong = next((url for url in targets.values() if not isinstance(url, str)), None)

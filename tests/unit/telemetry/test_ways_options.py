@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from oracle.ground.errors import InvalidValue
+from oracle.ground.ids import pack
 from oracle.service.errors import SettingsError
 from oracle.service.ways import _Targets, by_probes, over_mqtt
 from oracle.telemetry.probes.prober import ProbeSettings
@@ -63,3 +64,9 @@ def test_targets__file_breaks_later__stays_as_it_was_and_is_told_once(
     path.write_text('{"8": "tcp://example.org:22"}')
     os.utime(path, ns=(1, 1))
     assert targets() == {8: "tcp://example.org:22"}
+
+
+def test_targets__assignments_in_either_form__are_the_same(tmp_path: Path) -> None:
+    targets = tmp_path / "targets.json"
+    targets.write_text(json.dumps({"7/0/1": "tcp://example.org:1", str(pack(9, 2, 1)): "tcp://example.org:2"}))
+    assert _Targets(targets)() == {pack(7, 0, 1): "tcp://example.org:1", pack(9, 2, 1): "tcp://example.org:2"}
