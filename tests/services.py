@@ -181,6 +181,11 @@ class Postgres(Server):
 
     made: int = field(default=0)
 
+    def start(self) -> None:
+        """As any server; it listens a moment before it lets anybody in."""
+        super().start()
+        wait_for_postgres(self)
+
     def url(self, database: str = "postgres", **options: str) -> str:
         """postgresql://postgres@127.0.0.1:port/database, with `options` as its query."""
         query = "?" + urlencode(options) if options else ""
@@ -228,7 +233,6 @@ def postgres_server(*, durable: bool = False) -> Iterator[Postgres]:
             command += ["-c", f"{name}={value}"]
         server = Postgres(command, port, folder / "postgres.log", user)
         server.start()
-        wait_for_postgres(server)
         try:
             yield server
         finally:
@@ -255,7 +259,7 @@ def for_user(user: int | None, folder: Path) -> tuple[Path, Path]:
 
 
 def wait_for_postgres(server: Postgres) -> None:
-    """It listens a moment before it lets anybody in."""
+    """Until it lets us in; ServiceFailed if it doesn't in time."""
     deadline = time.monotonic() + START_SECONDS
     while True:
         try:
