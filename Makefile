@@ -109,6 +109,14 @@ format: setup ## rewrite Python and Solidity in the project's style
 compile: setup ## compile the contracts with ape
 	$(BIN)/ape compile
 
+.PHONY: abi
+abi: setup ## write the contracts' ABIs for those who have no compiler
+	@$(PYTHON) -m chain.bindings
+
+.PHONY: settings-docs
+settings-docs: setup ## write the pages and the sample of the oracle's settings
+	@$(PYTHON) -m oracle.service.settings_docs
+
 .PHONY: gas
 gas: setup ## measure gas, print the table, write docs/gas.md
 	@$(PYTHON) -m benchmarks.gas $(ARGS)
@@ -128,6 +136,10 @@ soak-telemetry: setup ## bring the whole network's heartbeats for minutes (ARGS=
 .PHONY: crash-telemetry
 crash-telemetry: services ## kill the intake under load, again and again (ARGS="--kills 100 --store postgres")
 	@$(PYTHON) -m benchmarks.crash $(ARGS)
+
+.PHONY: chaos
+chaos: setup ## five oracles as processes, faults alone and combined, write docs/chaos.md (ARGS="--seeds 7 --keep out")
+	@$(PYTHON) -m benchmarks.chaos $(ARGS)
 
 ##@ Dependencies
 

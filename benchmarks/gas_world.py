@@ -175,7 +175,7 @@ class World:
             links = []
             for licence in part:
                 consent = NodeConsent(licence.id, holder.address, licence.node.address, 0, FOREVER)
-                signature = licence.node.sign(consent.digest(self.network.consent_domain))
+                signature = licence.node.sign_typed(consent, self.network.consent_domain)
                 links.append(
                     self.licences.link(licence.id, licence.node.address, FOREVER, signature[:32], signature[32:])
                 )
@@ -210,7 +210,7 @@ class World:
 
     def _assign(self, job: Job, slot: int, licence: Licence) -> ContractFunction:
         acceptance = Acceptance(job.id, slot, 1, licence.id, job.terms_hash, FOREVER)
-        signature = licence.node.sign(acceptance.digest(self.network.acceptance_domain))
+        signature = licence.node.sign_typed(acceptance, self.network.acceptance_domain)
         return self.escrow.assign((job.id, slot, licence.id, FOREVER), signature[:32], signature[32:])
 
 

@@ -5,26 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from web3 import HTTPProvider, Web3
+from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
+from eth_utils.abi import collapse_if_tuple
+from web3 import Web3
 from web3.contract.contract import Contract, ContractFunction
 from web3.exceptions import Web3Exception
-from web3.types import RPCEndpoint, RPCResponse
 
-from oracle.ground.errors import EpochalError, UserError
-
-
-class ChainUnavailable(UserError):
-    """The RPC endpoint doesn't answer."""
-
-
-class RpcError(EpochalError):
-    """The RPC endpoint refused a request; `data` is what it said beside the message, a revert's data for one."""
-
-    def __init__(self, message: str, data: str = "") -> None:
-        super().__init__(message)
-        self.data = data
+from chain.endpoint import ChainUnavailable as ChainUnavailable
+from chain.endpoint import Endpoint, EndpointState, refusal, where_is
+from chain.endpoint import RpcError as RpcError
+from chain.endpoints import Endpoints
+from oracle.ground.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,64 +29,58 @@ class Block:
     timestamp: int
 
 
-class _Provider(HTTPProvider):
-    """web3's provider, with an endpoint that doesn't answer as an RpcError."""
-
-    def make_request(self, method: RPCEndpoint, params: Any) -> RPCResponse:
-        """See HTTPProvider."""
-        try:
-            return super().make_request(method, params)
-        except OSError as error:
-            raise RpcError(f"{method}: no answer ({_why(error)})") from error
-
-
-def _where(url: str) -> str:
-    """Scheme, host and port: the rest of an endpoint's URL often holds a key."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "the RPC endpoint"
-    if not parts.netloc:
-        return "the RPC endpoint (not shown, it is no http:// address)"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
-
-
-def _why(error: Exception) -> str:
-    """Why there was no answer. HTTP libraries show the whole URL in their texts, so only what lies below tells."""
-    response = getattr(error, "response", None)
-    if response is not None:
-        return f"status {response.status_code}"
-    told, below = type(error).__name__, error.__cause__ or error.__context__
-    while below is not None:
-        told = (below.strerror if isinstance(below, OSError) else None) or told
-        below = below.__cause__ or below.__context__
-    return told
-
-
 # Blocks in one request for events: public nodes refuse many more.
 _LOG_PAGE = 5_000
 
 
-class Chain:
-    """One RPC endpoint. Reads that must agree between oracles are made at a block hash."""
+class NoContract(RpcError):
+    """There is no contract at the address, or one that doesn't know the function."""
 
-    def __init__(self, url: str, timeout: float = 60.0) -> None:
-        self.url = url
-        self.where = _where(url)
-        """The endpoint for messages: without what may be a key."""
-        # web3 asks for the chain id before each call unless it may remember it.
-        once = {RPCEndpoint("eth_chainId")}
-        self._provider = _Provider(
-            url, request_kwargs={"timeout": timeout}, cache_allowed_requests=True, cacheable_requests=once
-        )
+
+class Chain:
+    """A chain, read through RPC endpoints. Reads that must agree between oracles are made at a block hash.
+
+    Of several endpoints, those that don't answer are left alone for a while, and what can't be different between honest
+    nodes is asked of `agree` of them: see `chain.endpoints`.
+    """
+
+    def __init__(self, url: str | Sequence[str], timeout: float = 60.0, agree: int | None = None) -> None:
+        """`timeout` in seconds; `agree` is 2, or 1 with one endpoint, unless given. ChainUnavailable when none answers,
+        and when they are of different chains."""
+        self.urls = (url,) if isinstance(url, str) else tuple(url)
+        many = len(self.urls)
+        agree = min(2, many) if agree is None else agree
+        if not 1 <= agree <= many:
+            raise InvalidValue(f"{agree} endpoints are to agree, of {many}; give as many endpoints, or a lower number")
+        if len(set(self.urls)) < many:
+            raise InvalidValue("an RPC endpoint is named twice: it would agree with itself; name each once")
+        self.url = self.urls[0]
+        self.where = where_is(self.url) + (f" and {many - 1} more" if many > 1 else "")
+        """The endpoints for messages: without what may be a key."""
+        self._provider: Endpoint | Endpoints
+        if many == 1:
+            self._provider = Endpoint(self.url, timeout, alone=True)
+        else:
+            self._provider = Endpoints(self.urls, timeout, agree)
         self.w3 = Web3(self._provider)
         try:
             self.chain_id: int = self.w3.eth.chain_id
         except (RpcError, ValueError) as error:
-            why = str(error) if isinstance(error, RpcError) else _why(error)
+            why = str(error) if isinstance(error, RpcError) else type(error).__name__
             told = f"{self.where} doesn't answer as an Ethereum node ({why}); check the address"
             raise ChainUnavailable(told) from error
         self._lower_bound = 0
+
+    @property
+    def endpoints(self) -> list[EndpointState]:
+        """How each endpoint does at present, in the order in which they were named."""
+        provider = self._provider
+        return [one.state for one in (provider.members if isinstance(provider, Endpoints) else [provider])]
+
+    @property
+    def disagreements(self) -> int:
+        """How often two endpoints said different things of what can't be different."""
+        return self._provider.disagreements if isinstance(self._provider, Endpoints) else 0
 
     def rpc(self, method: str, *params: Any) -> Any:
         """One request's result; raises RpcError."""
@@ -104,10 +91,7 @@ class Chain:
         results: list[Any] = []
         for start in range(0, len(requests), 500):
             part = requests[start : start + 500]
-            try:
-                answers: Any = self._provider.make_batch_request(part)  # type: ignore[arg-type]
-            except OSError as error:
-                raise RpcError(f"{part[0][0]} and others: no answer ({_why(error)})") from error
+            answers: Any = self._provider.make_batch_request(part)  # type: ignore[arg-type]
             by_id = sorted(answers, key=lambda answer: int(answer["id"]))
             results += [self._result(method, answer) for (method, _), answer in zip(part, by_id, strict=True)]
         return results
@@ -115,9 +99,7 @@ class Chain:
     @staticmethod
     def _result(method: str, answer: Any) -> Any:
         if error := answer.get("error"):
-            data = error.get("data") if isinstance(error, dict) else None
-            message = error.get("message", error) if isinstance(error, dict) else error
-            raise RpcError(f"{method}: {message}", data if isinstance(data, str) else "")
+            raise refusal(method, error)
         return answer["result"]
 
     def block(self, which: int | str) -> Block:
@@ -152,12 +134,32 @@ class Chain:
         self._lower_bound = max(0, found.number - 1)
         return found
 
-    def call(self, function: ContractFunction, block: Block) -> Any:
-        """The decoded result of a view function in the state of `block`, addressed by its hash."""
+    def call(self, function: ContractFunction, block: Block | None = None) -> Any:
+        """The decoded result of a view function in the state of `block`, addressed by its hash; or of the newest.
+        Addresses come in lower case. RpcError when the contract refuses, NoContract if none is there."""
+        return _decoded(function, self.call_data(function.address, function._encode_transaction_data(), block))
+
+    def call_data(self, to: str, data: str, block: Block | None = None) -> bytes:
+        """What a call returns, as bytes, in the state of `block`, or of the newest one."""
+        # Not by web3: given a hash, it looks up the block's number and asks for the state at that.
+        raw = self.rpc("eth_call", {"to": to, "data": data}, {"blockHash": block.hash} if block else "latest")
+        return bytes.fromhex(raw[2:])
+
+    def fact(self, function: ContractFunction) -> Any:
+        """As `call` for a view function whose answer never changes. Of several endpoints, as many are asked as answer, up
+        to `agree`: enough to start with. NoContract also when the contract refuses."""
+        asked = "eth_call", [{"to": function.address, "data": function._encode_transaction_data()}, "latest"]
+        answer: Any
+        if isinstance(self._provider, Endpoints):
+            answer = self._provider.agreed(*asked, need=1)  # type: ignore[arg-type]
+        else:
+            answer = self._provider.make_request(*asked)  # type: ignore[arg-type]
         try:
-            return function.call(block_identifier=block.hash)  # type: ignore[arg-type]
-        except Web3Exception as error:
-            raise RpcError(f"{function.fn_name} at block {block.number}: {error}") from error
+            return _decoded(function, bytes.fromhex(self._result("eth_call", answer)[2:]))
+        except RpcError as error:
+            if error.reverted:
+                raise NoContract(f"{function.fn_name} of {function.address}: {error}") from error
+            raise
 
     def logs(self, event: Any, first: int, last: int) -> list[Any]:
         """The decoded events of the blocks `first` to `last`, both included; asked for in pages."""
@@ -172,3 +174,12 @@ class Chain:
     def contract(self, address: str, abi: Sequence[dict[str, Any]]) -> Contract:
         """A contract bound to this chain."""
         return self.w3.eth.contract(address=Web3.to_checksum_address(address), abi=list(abi))
+
+
+def _decoded(function: ContractFunction, data: bytes) -> Any:
+    outputs: Any = function.abi["outputs"]
+    try:
+        values = decode([collapse_if_tuple(one) for one in outputs], data)
+    except DecodingError as error:
+        raise NoContract(f"{function.fn_name}: no such contract at {function.address}") from error
+    return values[0] if len(values) == 1 else values

@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import solcx
-
 from oracle.ground.errors import EpochalError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -74,6 +72,8 @@ def load(extra: str = "") -> dict[str, Artifact]:
         if ".cache" not in path.parts
     }
     solc = compiler()
+    import solcx  # it makes a folder in the user's home: only for who compiles
+
     output = solcx.compile_standard(
         {
             "language": "Solidity",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache, lru_cache
 from typing import Any
 
 from eth_abi.abi import decode
 from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
 
-from chain import compiler
+from chain import bindings
 from oracle.ground.errors import EpochalError
 
 _PANIC = bytes.fromhex("4e487b71")
@@ -28,14 +27,9 @@ class ContractReverted(EpochalError):
 @lru_cache(maxsize=1)
 def _known() -> dict[bytes, dict[str, Any]]:
     """Custom errors of all contracts, by selector."""
-    return _selectors(item for artifact in compiler.load().values() for item in artifact.abi)
-
-
-def _selectors(abi: Iterable[dict[str, Any]]) -> dict[bytes, dict[str, Any]]:
     return {
         function_signature_to_4byte_selector(abi_to_signature(item)): item  # type: ignore[arg-type]
-        for item in abi
-        if item["type"] == "error"
+        for item in bindings.errors()
     }
 
 

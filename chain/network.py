@@ -12,16 +12,15 @@ from eth_typing import HexAddress, HexStr
 from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 from web3.contract.contract import Contract
-from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 from web3.types import Nonce
 from web3.utils.address import get_create_address
 
-from chain import compiler
-from chain.client import Chain
+from chain import bindings, compiler
+from chain.client import Chain, NoContract
 from chain.transactions import Call, Sender, Wallet
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import UserError
-from oracle.ground.typed_data import Acceptance, Domain, EpochReport, Heartbeat, NodeConsent
+from oracle.ground.typed_data import Acceptance, Announcement, Domain, EpochReport, Heartbeat, NodeConsent
 
 # Roles of the AccessManager. Role 0, its admin, governs the committee.
 ROLE_GUARDIAN = 1
@@ -88,7 +87,11 @@ class NetworkSettings:
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the contracts of one network are, on one chain."""
+    """Where the contracts of one network are, on one chain.
+
+    directory     the OracleDirectory; empty where a network was deployed without one
+    first_block   the first block that may hold events of theirs; 0 where that isn't known
+    """
 
     chain_id: int
     authority: str
@@ -97,6 +100,8 @@ class Addresses:
     escrow: str
     burner: str
     token: str
+    directory: str = ""
+    first_block: int = 0
 
     def save(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
@@ -127,19 +132,41 @@ class Network:
         self.escrow = self._bind("JobEscrow", addresses.escrow)
         self.burner = self._bind("Burner", addresses.burner)
         self.token = self._bind("LocalToken", addresses.token)
+        self.directory = self._bind("OracleDirectory", addresses.directory) if addresses.directory else None
         try:
-            self.timing = Timing(*_values(self.attestations.functions.timing().call()))
-            self.appeal_epochs: int = self.escrow.functions.appealEpochs().call()
-            self.settle_window: int = self.escrow.functions.settleWindow().call()
-            self.protocol_share_ppm: int = self.escrow.functions.protocolSharePpm().call()
-        except (BadFunctionCallOutput, ContractLogicError) as error:
+            self._check_versions()
+            self.timing = Timing(*chain.fact(self.attestations.functions.timing()))
+            self.appeal_epochs: int = chain.fact(self.escrow.functions.appealEpochs())
+            self.settle_window: int = chain.fact(self.escrow.functions.settleWindow())
+            self.protocol_share_ppm: int = chain.fact(self.escrow.functions.protocolSharePpm())
+        except NoContract as error:
             raise WrongDeployment(
                 f"the network's contracts aren't at {addresses.attestations} and {addresses.escrow} on chain "
                 f"{chain.chain_id}; use the addresses that this chain's deployment wrote"
             ) from error
 
     def _bind(self, name: str, address: str) -> Contract:
-        return self.chain.contract(address, compiler.load()[name].abi)
+        return self.chain.contract(address, bindings.abi(name))
+
+    def _check_versions(self) -> None:
+        """Whatever is signed counts for one version of a contract. WrongDeployment for another than is known here."""
+        signed = [(self.attestations, self.report_domain), (self.licences, self.consent_domain)]
+        signed.append((self.escrow, self.acceptance_domain))
+        if self.directory is not None:
+            signed.append((self.directory, self.announcement_domain))
+        for contract, wanted in signed:
+            _, name, version, chain_id, at, _, extensions = self.chain.fact(contract.functions.eip712Domain())
+            if (name, version, extensions) != (wanted.name, wanted.version, ()):
+                raise WrongDeployment(
+                    f"the contract at {contract.address} is {name!r}, version {version!r}, but this version of Epochal "
+                    f"knows {wanted.name!r}, version {wanted.version!r}; check the deployment's addresses, or use the "
+                    "Epochal that the network was deployed with"
+                )
+            if (chain_id, at) != (wanted.chain_id, wanted.contract.lower()):
+                raise WrongDeployment(
+                    f"the contract at {contract.address} verifies signatures for {at} on chain {chain_id}, not for "
+                    "itself; use the addresses that this chain's deployment wrote"
+                )
 
     def job(self, job: int) -> dict[str, Any]:
         """A job as it stands: the fields of the contracts' `JobView` by name."""
@@ -169,6 +196,11 @@ class Network:
         """EIP-712 domain of nodes' acceptances of a placement."""
         return Acceptance.domain(self.chain.chain_id, self.addresses.escrow)
 
+    @property
+    def announcement_domain(self) -> Domain:
+        """EIP-712 domain of oracles' announcements of their endpoints."""
+        return Announcement.domain(self.chain.chain_id, self.addresses.directory)
+
 
 def named(contract: Contract, function: str, value: Any) -> dict[str, Any]:
     """A struct that a view function returned, alone or in a list, as a dict of its fields by name; nested ones too."""
@@ -190,6 +222,7 @@ def _values(decoded: Any) -> tuple[Any, ...]:
 def deploy(sender: Sender, deployer: Wallet, settings: NetworkSettings, guardian: str, licensor: str) -> Network:
     """Deploy a network, give the roles, and check the wiring. The deployer stays the AccessManager's admin."""
     chain = sender.chain
+    first_block = chain.block("latest").number + 1
 
     def coming(after: int) -> str:
         """The address of the deployer's contract that comes `after` transactions from now."""
@@ -214,7 +247,10 @@ def deploy(sender: Sender, deployer: Wallet, settings: NetworkSettings, guardian
         settings.protocol_share_ppm,
         tokens,
     )
-    addresses = Addresses(chain.chain_id, authority, attestations, licences, escrow, burner, tokens[0])
+    directory = _create(sender, deployer, "OracleDirectory")
+    addresses = Addresses(
+        chain.chain_id, authority, attestations, licences, escrow, burner, tokens[0], directory, first_block
+    )
     network = Network(chain, addresses)
     manager = network.authority.functions
     mint = function_signature_to_4byte_selector("mint(address)")

@@ -25,6 +25,7 @@ seconds, withhold failed ones, and return what nobody could measure.
 \b
 Start here:
   epochal demo                      a whole network on this machine, in about a minute and a half
+  epochal network ...               five oracles that agree, and faults between them
   epochal replay trace.csv.xz ...   real availability data through the same code and contracts
   epochal node run ...              the agent that sends a node's heartbeats to the oracles
   epochal oracle intake ...         an oracle's intake, which receives them
@@ -41,6 +42,7 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 _COMMANDS = {
     "demo": "A whole network on this machine, in about a minute and a half.",
     "explain": "Show a node's ticks of an epoch, and why it lost those it lost.",
+    "network": "Anvil, oracles and nodes as real processes, and faults.",
     "node": "Run a node's agent.",
     "oracle": "Run an oracle.",
     "replay": "Replay a trace of availability through committee and contracts.",

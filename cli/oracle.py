@@ -10,8 +10,12 @@ from typing import Any
 
 import click
 
+from cli.oracle_announce import announce
+from cli.oracle_operating import doctor, settings
+from cli.oracle_run import run
+from oracle.service.collecting import MakeWay
 from oracle.service.errors import SettingsError
-from oracle.service.intake_service import MakeWay, run_intake
+from oracle.service.intake_service import run_intake
 from oracle.service.settings import ChainNetwork, FixedNetwork, IntakeSettings, parse_listen, parse_secret
 from oracle.service.ways import by_probes, from_prometheus, over_mqtt
 from oracle.signing.keys import load_key
@@ -28,6 +32,12 @@ _FILE = click.Path(path_type=Path)
 @click.group(short_help="Run an oracle.")
 def oracle() -> None:
     """What an oracle's operator runs."""
+
+
+oracle.add_command(announce)
+oracle.add_command(run)
+oracle.add_command(doctor)
+oracle.add_command(settings)
 
 
 @oracle.command(

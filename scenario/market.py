@@ -16,7 +16,7 @@ from oracle.ground.ids import pack
 from oracle.ground.keccak import keccak256
 from oracle.ground.policy import Policy
 from oracle.ground.typed_data import Acceptance, NodeConsent
-from oracle.signing.signer import LocalSigner, derive
+from oracle.signing.signer import LocalSigner, derived_key
 
 SEED = "epochal local network"
 # Large enough for any run, in wei; anvil gives it away.
@@ -31,7 +31,12 @@ def key_of(label: str) -> bytes:
 
 def oracle_signers(count: int) -> tuple[LocalSigner, ...]:
     """The signers of a local committee."""
-    return tuple(derive(SEED, f"oracle {index}") for index in range(count))
+    return tuple(LocalSigner(oracle_key(index)) for index in range(count))
+
+
+def oracle_key(index: int) -> bytes:
+    """The key of an oracle of a local committee, numbered from 0."""
+    return derived_key(SEED, f"oracle {index}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,7 @@ class Market:
             node = Serving.of(name, node_key(name), first + index)
             deadline = self.job.ends_at
             consent = NodeConsent(node.licence, operator.address, node.signer.address, 0, deadline)
-            signature = node.signer.sign(consent.digest(self.network.consent_domain))
+            signature = node.signer.sign_typed(consent, self.network.consent_domain)
             function = licences.link(node.licence, node.signer.address, deadline, signature[:32], signature[32:])
             nodes.append(node)
             links.append(Call.of("link node", operator, function, 200_000))
@@ -148,7 +153,7 @@ class Market:
         """The call with which the orchestrator places a node that accepts."""
         expiry = self.job.ends_at
         acceptance = Acceptance(job, slot, generation, node.licence, terms_hash, expiry)
-        signature = node.signer.sign(acceptance.digest(self.network.acceptance_domain))
+        signature = node.signer.sign_typed(acceptance, self.network.acceptance_domain)
         function = self.network.escrow.functions.assign(
             (job, slot, node.licence, expiry), signature[:32], signature[32:]
         )

@@ -1,4 +1,4 @@
-"""Node agents as real processes of a local network."""
+"""Commands of a local network as real processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chain.anvil import die_with_parent
@@ -15,25 +15,23 @@ from chain.compiler import ROOT
 _KEY_VARIABLE = "EPOCHAL_NODE_KEY"
 
 
-class NodeProcess:
-    """One agent, `epochal node run`, in a process of its own; its output goes to `log`."""
+class CommandProcess:
+    """One `epochal` command in a process of its own; its output goes to the end of `log`.
 
-    def __init__(
-        self, name: str, key: bytes, oracles: Sequence[str], chain_id: int, attestations: str, tick: int, log: Path
-    ) -> None:
+    It dies with the thread that makes it, whatever ends that.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
-        arguments = [option for url in oracles for option in ("--oracle", url)]
-        arguments += ["--chain-id", str(chain_id), "--attestations", attestations]
-        arguments += ["--key-env", _KEY_VARIABLE, "--tick", str(tick)]
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "cli.main", "node", "run", *arguments],
+                [sys.executable, "-m", "cli.main", *arguments],
                 cwd=ROOT,
-                env={**os.environ, _KEY_VARIABLE: "0x" + key.hex()},
+                env={**os.environ, **environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C at the terminal is for the demonstration to handle.
+                # A Ctrl-C at the terminal is for whoever started it to handle.
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
@@ -47,6 +45,11 @@ class NodeProcess:
     def running(self) -> bool:
         """Whether the process is there (a paused one is)."""
         return self._process.poll() is None
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        return self._process.poll()
 
     def kill(self) -> None:
         """As the power failing: SIGKILL."""
@@ -65,3 +68,23 @@ class NodeProcess:
         """End it, whatever state it is in."""
         if self.running:
             self.kill()
+
+
+class NodeProcess(CommandProcess):
+    """One agent, `epochal node run`."""
+
+    def __init__(
+        self, name: str, key: bytes, oracles: Sequence[str], chain_id: int, attestations: str, tick: int, log: Path
+    ) -> None:
+        arguments = ["node", "run", *(option for url in oracles for option in ("--oracle", url))]
+        arguments += ["--chain-id", str(chain_id), "--attestations", attestations]
+        arguments += ["--key-env", _KEY_VARIABLE, "--tick", str(tick)]
+        super().__init__(name, arguments, {_KEY_VARIABLE: "0x" + key.hex()}, log)
+
+
+class OracleProcess(CommandProcess):
+    """One oracle, `epochal oracle run`, with its settings in a file and its keys in variables."""
+
+    def __init__(self, name: str, config: Path, keys: Mapping[str, bytes], log: Path) -> None:
+        variables = {variable: "0x" + key.hex() for variable, key in keys.items()}
+        super().__init__(name, ["oracle", "run", "--config", str(config)], variables, log)

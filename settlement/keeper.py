@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from web3.exceptions import ContractLogicError
+from eth_utils.abi import function_signature_to_4byte_selector
 
-from chain.network import Network, named
+from chain.client import RpcError
+from chain.network import Network
 from chain.transactions import Call, Sender, Wallet
+from chain.words import StructList, uint_list
 from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
@@ -17,6 +19,7 @@ from settlement.plan import settle_calls
 
 # Claims and releases in one transaction: each costs up to some 60,000 gas.
 _PAGE = 200
+_ASSIGNMENTS_OF = function_signature_to_4byte_selector("assignmentsOf(uint256[])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Keeper:
         self.network = network
         self.sender = sender
         self.wallet = wallet
+        self._views = StructList(network.escrow.abi, "assignmentsOf", ("id", *Booked.__dataclass_fields__))
 
     def booked(self, assignments: Sequence[int]) -> dict[int, Booked]:
         """The present books of assignments, by id; those that aren't there are left out."""
@@ -47,15 +51,15 @@ class Keeper:
         while pages:
             page = pages.pop()
             try:
-                views = self.network.escrow.functions.assignmentsOf(page).call()
-            except ContractLogicError:
+                found = self.network.chain.call_data(self.network.escrow.address, uint_list(_ASSIGNMENTS_OF, page))
+            except RpcError as error:
+                if not error.reverted:
+                    raise
                 # An unknown one among them: a bad leaf mustn't keep good ones from being settled.
                 half = len(page) // 2
                 pages += [page[:half], page[half:]] if half else []
                 continue
-            for view in views:
-                one = named(self.network.escrow, "assignmentOf", view)
-                books[one["id"]] = Booked(*(one[field] for field in Booked.__dataclass_fields__))
+            books |= {key: Booked(*fields) for key, *fields in self._views.decode(found)}
         return books
 
     def attest(self, report: EpochReport, signers: int, signatures: bytes) -> None:

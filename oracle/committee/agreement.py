@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
+from oracle.committee.appeal import MOST_APPEALS, judged
+from oracle.committee.committee import Committee as Committee
 from oracle.committee.errors import Disagreement, Malformed
 from oracle.committee.observation import SignedObservation, View
 from oracle.ground.clock import EpochClock
@@ -13,26 +17,14 @@ from oracle.ground.errors import InvalidValue
 from oracle.ground.keccak import keccak256
 from oracle.ground.leaves import Leaf
 from oracle.ground.ledger import Ledger, Subject, advance
-from oracle.ground.median import agree, measured_needs, quorum
+from oracle.ground.median import agree, measured_needs
 from oracle.ground.merkle import Tree
 from oracle.ground.typed_data import Domain, EpochReport
 from oracle.ground.uptime import ZERO, Uptime
 from oracle.signing.compact import InvalidSignature
+from oracle.telemetry.wire.appeal import Appeal
 
-FORMAT = "epochal-evidence-1"
-
-
-@dataclass(frozen=True, slots=True)
-class Committee:
-    """The set in force: its version and its members' 20-byte addresses, ascending."""
-
-    version: int
-    members: tuple[bytes, ...]
-
-    @property
-    def quorum(self) -> int:
-        """How many observations a proposal needs, and how many signatures a report."""
-        return quorum(len(self.members))
+FORMAT = "epochal-evidence-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +32,14 @@ class Proposal:
     """What a leader proposes: which observations to use, on which parent and anchor.
 
     observations: by epoch, for each epoch since the parent's that could be observed, in order of their authors.
+    appeals: those to judge in this report, by their hashes ascending, none twice.
     """
 
     epoch: int
     parent: bytes
     anchor: bytes
     observations: Mapping[int, tuple[SignedObservation, ...]]
+    appeals: tuple[Appeal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +51,18 @@ class Draft:
     ledger: Ledger
     agreed: Mapping[int, Mapping[int, Uptime]]
     evidence: bytes
+
+
+class Evidence(NamedTuple):
+    """What a bundle of evidence holds.
+
+    committees: by appealed epoch, the set whose members' receipts count. ledger: the parent's.
+    """
+
+    proposal: Proposal
+    committee: Committee
+    ledger: Ledger
+    committees: Mapping[int, Committee]
 
 
 def arranged(
@@ -98,10 +104,16 @@ def draft(
     clock: EpochClock,
     subjects: Sequence[Subject],
     appeal_epochs: int,
+    *,
+    nodes: Mapping[int, bytes] | None = None,
+    committees: Mapping[int, Committee] | None = None,
+    heartbeat_domain: Domain | None = None,
 ) -> Draft:
     """The report that follows from a proposal. Disagreement when the proposal breaks a rule.
 
-    parent: the ledger behind the last final report. subjects: the assignments of the anchor state.
+    parent: the ledger behind the last final report. subjects: the assignments of the anchor state. What appeals take:
+    nodes, the node (20 bytes) of each assignment; committees, by appealed epoch, the set in force at that epoch's
+    anchor; and the domain of receipts, a heartbeat's. Appeals that a final report has used are done with.
     """
     if proposal.epoch not in proposal.observations:
         raise Disagreement(f"epoch {proposal.epoch}: the proposal has no observations of it")
@@ -115,9 +127,16 @@ def draft(
         if len(ordered) < committee.quorum:
             raise Disagreement(f"epoch {epoch}: {len(ordered)} observations, a quorum is {committee.quorum}")
         agreed[epoch] = combine([one.view() for one in ordered], len(committee.members), clock.tick)
-    ledger, leaves = advance(parent, clock, proposal.epoch, subjects, agreed, appeal_epochs)
+    _check_appeals(proposal)
+    used = {epoch: one for epoch, one in (committees or {}).items() if any(a.epoch == epoch for a in proposal.appeals)}
+    shown: dict[int, dict[int, int]] = {}
+    if proposal.appeals:
+        if nodes is None or heartbeat_domain is None:
+            raise Disagreement(f"epoch {proposal.epoch}: the proposal has appeals, which aren't judged here")
+        shown = judged(proposal.appeals, used, heartbeat_domain, clock, subjects, nodes)
+    ledger, leaves = advance(parent, clock, proposal.epoch, subjects, agreed, appeal_epochs, shown)
     tree = Tree.build(leaves)
-    evidence = bundle(proposal, committee, parent)
+    evidence = bundle(proposal, committee, parent, used)
     report = EpochReport(
         epoch=proposal.epoch,
         committee=committee.version,
@@ -129,8 +148,23 @@ def draft(
     return Draft(report, tree, ledger, agreed, evidence)
 
 
-def bundle(proposal: Proposal, committee: Committee, parent: Ledger) -> bytes:
-    """The evidence from which, with the chain's state at the anchor, anyone recomputes the report: canonical JSON."""
+def _check_appeals(proposal: Proposal) -> None:
+    if len(proposal.appeals) > MOST_APPEALS:
+        raise Disagreement(f"epoch {proposal.epoch}: {len(proposal.appeals)} appeals, at most {MOST_APPEALS}")
+    if any(a.hash >= b.hash for a, b in pairwise(proposal.appeals)):
+        raise Disagreement(f"epoch {proposal.epoch}: the appeals aren't in order of their hashes, or one comes twice")
+    for appeal in proposal.appeals:
+        if appeal.epoch > proposal.epoch:
+            raise Disagreement(f"epoch {proposal.epoch}: an appeal is for epoch {appeal.epoch}, which is still to come")
+
+
+def bundle(
+    proposal: Proposal, committee: Committee, parent: Ledger, committees: Mapping[int, Committee] | None = None
+) -> bytes:
+    """The evidence from which, with the chain's state at the anchor, anyone recomputes the report: canonical JSON.
+
+    committees: the sets of the appealed epochs.
+    """
     content = {
         "format": FORMAT,
         "epoch": proposal.epoch,
@@ -143,12 +177,18 @@ def bundle(proposal: Proposal, committee: Committee, parent: Ledger) -> bytes:
             [epoch, [[one.content.hex(), one.signature.hex()] for one in proposal.observations[epoch]]]
             for epoch in sorted(proposal.observations)
         ],
+        "appeals": [appeal.encode().hex() for appeal in proposal.appeals],
+        "committees": [
+            [epoch, one.version, [member.hex() for member in one.members]]
+            for epoch, one in sorted((committees or {}).items())
+        ],
     }
     return json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
 
 
-def unbundle(evidence: bytes) -> tuple[Proposal, Committee, Ledger]:
-    """What a bundle was made from; Malformed for other bytes. The caller has checked its hash."""
+def unbundle(evidence: bytes) -> Evidence:
+    """What a bundle was made from; Malformed for other bytes. The caller has checked its hash, and checks the appealed
+    epochs' sets against the chain."""
     try:
         content = json.loads(evidence)
         if content["format"] != FORMAT:
@@ -158,10 +198,18 @@ def unbundle(evidence: bytes) -> tuple[Proposal, Committee, Ledger]:
             for epoch, signed in content["observations"]
         }
         proposal = Proposal(
-            content["epoch"], bytes.fromhex(content["parent"]), bytes.fromhex(content["anchor"]), observations
+            content["epoch"],
+            bytes.fromhex(content["parent"]),
+            bytes.fromhex(content["anchor"]),
+            observations,
+            tuple(Appeal.decode(bytes.fromhex(appeal)) for appeal in content["appeals"]),
         )
         committee = Committee(content["committee"], tuple(map(bytes.fromhex, content["members"])))
-        return proposal, committee, Ledger.decode(bytes.fromhex(content["ledger"]))
+        committees = {
+            epoch: Committee(version, tuple(map(bytes.fromhex, members)))
+            for epoch, version, members in content["committees"]
+        }
+        return Evidence(proposal, committee, Ledger.decode(bytes.fromhex(content["ledger"])), committees)
     except (KeyError, TypeError, ValueError, InvalidValue) as error:
         raise Malformed(f"evidence that can't be read: {error}") from error
 

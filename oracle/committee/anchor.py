@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from chain.client import Block
-from chain.network import Network, named
-from oracle.committee.agreement import Committee
+from eth_utils.abi import function_signature_to_4byte_selector
+
+from chain.client import Block, RpcError
+from chain.events import EventLog, Mark
+from chain.network import Network
+from chain.words import StructList, uint_list
+from oracle.committee.committee import Committee
 from oracle.ground.ledger import Subject
 from oracle.ground.policy import EVIDENCE_CODES, Policy
 
 _PAGE = 500
 _EVIDENCE = {code: name for name, code in EVIDENCE_CODES.items()}
+_FOLLOWED = ("JobCreated", "AssignmentOpened", "ReportSubmitted")
+_CLEARED = ("ReportVetoed", "ReportDropped")
+_ASSIGNMENTS_OF = function_signature_to_4byte_selector("assignmentsOf(uint256[])")
+# Of the contracts' AssignmentView, in the order of `Subject`'s fields; the node comes last.
+_FIELDS = ("id", "licence", "openedAt", "stop", "through", "earned", "accounted", "jobClosed", "node")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,48 +35,94 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class FinalReport:
-    """The last final report, and the evidence it was submitted with; epoch −1 and zeros before the first."""
+    """A report that is final, or waits to be, and the evidence it was submitted with; `final_at` in UNIX seconds. Epoch
+    −1 and zeros stand for what is before the first."""
 
     epoch: int
     root: bytes
     evidence: bytes
+    final_at: int = 0
 
 
 class AnchorReader:
-    """One oracle's reader of one network. Jobs and assignments are found by their events in finalized blocks, which
-    never change, so each block is looked at once; their state is read at the anchor's hash."""
+    """One oracle's reader of one network. Jobs and assignments are found by their events in finalized blocks, each of
+    which is looked at once; their state is read at the anchor's hash. If the chain takes finalized blocks back all the
+    same, the reader starts anew from the event log."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, events: EventLog | None = None) -> None:
+        """`events` is shared with others who follow this network; without it the reader keeps its own, in memory."""
         self.network = network
+        self.events = EventLog.of(network) if events is None else events
+        self._views = StructList(network.escrow.abi, "assignmentsOf", _FIELDS)
+        self._forget(Mark())
+
+    def _forget(self, mark: Mark) -> None:
+        self._mark = mark
         self._policies: dict[int, Policy] = {}
         # The block in which each assignment was opened, and the anchor from which its leaf was out of the tree.
         self._assignments: dict[int, int] = {}
         self._settled: dict[int, int] = {}
-        self._scanned = -1
-        self._evidence: dict[tuple[int, bytes], bytes] = {}
-        self._scanned_reports = -1
+        # By epoch and root: the blocks in which such a report was submitted, and the evidence it came with.
+        self._evidence: dict[tuple[int, bytes], list[tuple[int, bytes]]] = {}
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
         self._last_committee: tuple[str, Committee] | None = None
+        self._committees: dict[int, Committee] = {}
+
+    def finalized(self) -> Block:
+        """The newest finalized block."""
+        return self.network.chain.finalized()
+
+    def anchor(self, time: int) -> Block | None:
+        """The first finalized block whose timestamp is at or after `time` (UNIX seconds); None while there is none."""
+        return self.network.chain.anchor(time)
 
     def committee(self, at: Block) -> Committee:
         """The set in force at a block."""
         if self._last_committee and self._last_committee[0] == at.hash:
             return self._last_committee[1]
-        calls = self.network.attestations.functions
-        version = self.network.chain.call(calls.committeeInForce(), at)[0]
-        signers, _ = self.network.chain.call(calls.committee(version), at)
-        committee = Committee(version, tuple(bytes.fromhex(signer[2:]) for signer in signers))
+        version = self.network.chain.call(self.network.attestations.functions.committeeInForce(), at)[0]
+        committee = self._read_committee(version, at)
         self._last_committee = (at.hash, committee)
         return committee
+
+    def committee_of(self, version: int) -> Committee:
+        """A set by its version, whether in force or not; a version's signers never change. RpcError if no finalized
+        block has it."""
+        if version not in self._committees:
+            self._committees[version] = self._read_committee(version, self.finalized())
+        return self._committees[version]
+
+    def _read_committee(self, version: int, at: Block) -> Committee:
+        signers, _ = self.network.chain.call(self.network.attestations.functions.committee(version), at)
+        return Committee(version, tuple(bytes.fromhex(signer[2:]) for signer in signers))
 
     def last_final(self, at: Block) -> FinalReport:
         """The last report that is final at a block."""
         epoch, root, final_at = self.network.chain.call(self.network.attestations.functions.lastFinal(), at)
         if not final_at:
             return FinalReport(-1, bytes(32), bytes(32))
-        self._scan_reports(at.number)
-        return FinalReport(epoch, root, self._evidence[epoch, root])
+        return FinalReport(epoch, root, self._evidence_of(epoch, root, at), final_at)
+
+    def pending(self) -> FinalReport | None:
+        """The report that waits for its activation delay at the newest block, final or not; None if none does."""
+        chain = self.network.chain
+        epoch, root, final_at = chain.call(self.network.attestations.functions.pendingReport())
+        if not final_at:
+            return None
+        return FinalReport(epoch, root, self._evidence_of(epoch, root, chain.block("latest")), final_at)
+
+    def latest_final_epoch(self) -> int:
+        """The epoch of the last report that is final at the newest block, finalized or not; −1 before the first."""
+        epoch, _, final_at = self.network.chain.call(self.network.attestations.functions.lastFinal())
+        return epoch if final_at else -1
+
+    def cleared(self, epoch: int) -> bool:
+        """Whether a report of that epoch was vetoed, or dropped with its committee: by the newest block."""
+        head = self._advance()
+        told = [event.args for event in self.events.events(_CLEARED)]
+        told += self._recent(_CLEARED, head, self.network.chain.block("latest"))
+        return any(one["epoch"] == epoch for one in told)
 
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """Every assignment whose leaf may still be in the tree, in the anchor's state.
@@ -75,68 +131,87 @@ class AnchorReader:
         """
         if self._last_placed and self._last_placed[:2] == (anchor.hash, last_final_epoch):
             return self._last_placed[2]
-        self._scan(anchor.number)
+        head = self._follow(anchor)
+        if head < anchor.number:
+            raise RpcError(
+                f"the events of block {anchor.number} aren't final at {self.network.chain.where} yet, block {head} is "
+                "the newest that is; try again"
+            )
         wanted = [
             key
             for key, opened in self._assignments.items()
             if opened <= anchor.number and self._settled.get(key, anchor.number) >= anchor.number
         ]
         placed: list[Placed] = []
-        calls = self.network.escrow.functions
         for start in range(0, len(wanted), _PAGE):
-            views = self.network.chain.call(calls.assignmentsOf(wanted[start : start + _PAGE]), anchor)
-            placed += [self._placed(named(self.network.escrow, "assignmentOf", view)) for view in views]
-        clock = self.network.clock(1)
-        for one in placed:
-            done = one.subject.through >= one.subject.stop or one.subject.job_closed
-            stop = max(one.subject.stop, clock.genesis)
-            if done and last_final_epoch > clock.covering(stop) + self.network.appeal_epochs:
-                self._settled.setdefault(one.subject.assignment_id, anchor.number)
+            asked = uint_list(_ASSIGNMENTS_OF, wanted[start : start + _PAGE])
+            views = self._views.decode(self.network.chain.call_data(self.network.escrow.address, asked, anchor))
+            placed += [Placed(Subject(*(*view, self._policies[view[0] >> 64])), node) for *view, node in views]
+        self._note_settled(placed, anchor, last_final_epoch)
         self._last_placed = (anchor.hash, last_final_epoch, placed)
         return placed
 
-    def _placed(self, view: dict[str, Any]) -> Placed:
-        return Placed(
-            Subject(
-                assignment_id=view["id"],
-                licence=view["licence"],
-                opened_at=view["openedAt"],
-                stop=view["stop"],
-                through=view["through"],
-                booked_earned=view["earned"],
-                booked_accounted=view["accounted"],
-                job_closed=view["jobClosed"],
-                policy=self._policies[view["id"] >> 64],
-            ),
-            view["node"].lower(),
-        )
+    def _note_settled(self, placed: Iterable[Placed], anchor: Block, last_final_epoch: int) -> None:
+        clock, appeal_epochs = self.network.clock(1), self.network.appeal_epochs
+        for one in placed:
+            subject = one.subject
+            if subject.through >= subject.stop or subject.job_closed:
+                last = clock.covering(max(subject.stop, clock.genesis))
+                if last_final_epoch > last + appeal_epochs:
+                    self._settled.setdefault(subject.assignment_id, anchor.number)
 
-    def _scan_reports(self, to_block: int) -> None:
-        """Take up the reports submitted since the last scan; of two with one epoch and root, the later one counts."""
-        if to_block <= self._scanned_reports:
-            return
-        submitted = self.network.attestations.events.ReportSubmitted
-        for log in self.network.chain.logs(submitted, self._scanned_reports + 1, to_block):
-            arguments = log["args"]
-            self._evidence[arguments["epoch"], arguments["root"]] = arguments["evidence"]
-        self._scanned_reports = to_block
-
-    def _scan(self, to_block: int) -> None:
-        """Take up jobs and assignments of the blocks since the last scan."""
-        if to_block <= self._scanned:
-            return
-        events = self.network.escrow.events
-        chain, first = self.network.chain, self._scanned + 1
-        for log in chain.logs(events.JobCreated, first, to_block):
-            raw = log["args"]["details"]["policy"]
-            self._policies[log["args"]["job"]] = Policy(
-                evidence=_EVIDENCE[raw["evidence"]],
-                target_ppm=raw["targetPpm"],
-                floor_ppm=raw["floorPpm"],
-                window_epochs=raw["windowEpochs"],
-                min_observed_seconds=raw["minObservedSeconds"],
-                csp_share_ppm=raw["cspSharePpm"],
+    def _evidence_of(self, epoch: int, root: bytes, at: Block) -> bytes:
+        """What a report was submitted with: of two with one epoch and root, the later one up to that block counts."""
+        head = self._follow(at)
+        found = [evidence for block, evidence in self._evidence.get((epoch, root), ()) if block <= at.number]
+        for one in self._recent(("ReportSubmitted",), head, at):
+            if (one["epoch"], one["root"]) == (epoch, root):
+                found.append(one["evidence"])
+        if not found:
+            raise RpcError(
+                f"the submission of the report of epoch {epoch} isn't among the events at {self.network.chain.where}; "
+                "try again"
             )
-        for log in chain.logs(events.AssignmentOpened, first, to_block):
-            self._assignments[log["args"]["assignment"]] = log["blockNumber"]
-        self._scanned = to_block
+        return found[-1]
+
+    def _recent(self, names: Iterable[str], after: int, last: Block) -> list[Any]:
+        """Arguments of the committee's events in blocks that aren't final yet."""
+        events, chain = self.network.attestations.events, self.network.chain
+        return [log["args"] for name in names for log in chain.logs(events[name], after + 1, last.number)]
+
+    def _advance(self) -> int:
+        self.events.advance()
+        head = self.events.head
+        return head.number if head else -1
+
+    def _follow(self, at: Block) -> int:
+        """Take up what the log has, which is brought up to date first unless it stands at `at`. Returns the number of
+        the newest block whose events are in."""
+        head = at.number if self.events.head == at else self._advance()
+        news = self.events.news(_FOLLOWED, self._mark)
+        if news.anew:
+            self._forget(news.mark)
+        for event in news.events:
+            self._take(event.name, event.block, event.args)
+        self._mark = news.mark
+        return head
+
+    def _take(self, name: str, block: int, told: dict[str, Any]) -> None:
+        match name:
+            case "JobCreated":
+                self._policies[told["job"]] = _policy(told["details"]["policy"])
+            case "AssignmentOpened":
+                self._assignments[told["assignment"]] = block
+            case "ReportSubmitted":
+                self._evidence.setdefault((told["epoch"], told["root"]), []).append((block, told["evidence"]))
+
+
+def _policy(raw: dict[str, Any]) -> Policy:
+    return Policy(
+        evidence=_EVIDENCE[raw["evidence"]],
+        target_ppm=raw["targetPpm"],
+        floor_ppm=raw["floorPpm"],
+        window_epochs=raw["windowEpochs"],
+        min_observed_seconds=raw["minObservedSeconds"],
+        csp_share_ppm=raw["cspSharePpm"],
+    )

@@ -2,27 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from chain.client import Block
 from oracle.committee.agreement import Committee, Draft, Proposal, arranged, draft, unbundle
 from oracle.committee.anchor import AnchorReader, FinalReport, Placed
-from oracle.committee.errors import Disagreement, NotAgreed
-from oracle.committee.observation import SignedObservation, View, digest
+from oracle.committee.appeal import MOST_APPEALS, Appeal, acknowledged
+from oracle.committee.errors import Disagreement, NotAgreed, Omission
+from oracle.committee.observation import SignedObservation, View, commitment
+from oracle.committee.pool import Pool
 from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
+from oracle.ground.errors import EpochalError
 from oracle.ground.keccak import keccak256
 from oracle.ground.ledger import Ledger
 from oracle.signing.signer import Signer
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.records import merged
 
+MAX_EPOCHS: Final = 366
+MAX_REFS: Final = 8_000
+"""What one proposal holds at most, after a committee was silent for long: so many epochs, and so many observations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the chain stands: the last final report, and the one that waits. `settled`: the newest block knows of no
+    other final report than the finalized one."""
+
+    parent: FinalReport
+    pending: FinalReport | None
+    settled: bool
+
+
+_INDEX: Final = "evidence-index"
+_Known = dict[bytes, SignedObservation]
+
 
 class Member:
     """An oracle with its own key, store and reader of the chain.
 
     It journals an observation before it releases the signature, and signs a report only when it has recomputed it
-    from the proposal's observations and the chain.
+    from the proposal's observations and the chain. Without a signer it watches: it observes and recomputes, and
+    signs nothing.
     """
 
     def __init__(
@@ -32,69 +58,122 @@ class Member:
         reader: AnchorReader,
         clock: EpochClock,
         workers: Sequence[BitmapStore] = (),
+        keep: int = 0,
     ) -> None:
-        """`store` holds the journal, and telemetry; `workers` are stores of further intakes of this oracle, to read."""
+        """`store` holds the journal, and telemetry; `workers` are stores of further intakes of this oracle, to read.
+        `keep`: epochs whose evidence outlives their report's being the last final one."""
         self.signer = signer
         self.store = store
         self.workers = tuple(workers)
+        self.keep = keep
         self.reader = reader
         self.clock = clock
         self.address = bytes.fromhex(signer.address[2:])
-        self._domain = reader.network.report_domain
-        self._received: dict[int, dict[bytes, SignedObservation]] = {}
+        self.domain = reader.network.report_domain
+        self.pool = Pool()
+        self._last_ledger: tuple[str, Ledger] | None = None
+
+    # What the chain says.
 
     def anchor(self, epoch: int) -> Block:
         """The first finalized block at or after the epoch's end; NotAgreed while there is none."""
-        block = self.reader.network.chain.anchor(self.clock.end(epoch))
+        block = self.reader.anchor(self.clock.end(epoch))
         if block is None:
             raise NotAgreed(f"epoch {epoch}: no block at or after its end is finalized yet; try again later")
         return block
 
-    def observe(self, epoch: int) -> SignedObservation:
-        """This oracle's observation of an epoch that is over: journalled, then released. The same one each time."""
-        anchor = self.anchor(epoch)
+    def newest_epoch_over(self) -> int:
+        """The newest epoch that is over by the finalized block; -1 while there is none."""
+        head = self.reader.finalized().timestamp
+        return self.clock.epoch_at(head) - 1 if head >= self.clock.genesis else -1
+
+    def standing(self) -> Standing:
+        """Where the chain stands now."""
+        parent = self._parent()
+        return Standing(parent, self.reader.pending(), self.reader.latest_final_epoch() == parent.epoch)
+
+    # Observations.
+
+    def observe(self, epoch: int, at: int | None = None) -> SignedObservation:
+        """This oracle's observation of an epoch that is over, for the set in force at the anchor of the report of epoch
+        `at` (`epoch` itself when left out). Journalled, then released; the same one each time."""
+        anchor = self.anchor(epoch if at is None else at)
         committee = self.reader.committee(anchor)
         held = self.store.observation(epoch, committee.version)
         if held is None:
             self.store.check_floor(epoch)
             content = self._view(epoch, committee, anchor).encode()
-            signature = self.signer.sign(digest(self._domain, epoch, committee.version, content))
+            signature = self.signer.sign_typed(commitment(epoch, committee.version, content), self.domain)
             held = self.store.journal_observation(epoch, committee.version, keccak256(content), signature, content)
         return SignedObservation(held.content, held.signature)
 
-    def receive(self, epoch: int, observations: Iterable[SignedObservation]) -> list[Disagreement]:
-        """Take observations of peers in; the first of each author stands. Returns what is wrong with those refused: one
-        bad observation keeps no good one out."""
-        committee = self.reader.committee(self.anchor(epoch))
-        known = self._received.setdefault(epoch, {})
+    def observed_epochs(self, parent_epoch: int, epoch: int) -> list[int]:
+        """The epochs after the parent's up to `epoch` of which this oracle has anything to tell; always `epoch`."""
+        kept = {each for store in (self.store, *self.workers) for each in store.epochs()}
+        return [*sorted(each for each in kept if parent_epoch < each < epoch)[-MAX_EPOCHS:], epoch]
+
+    def held(self, parent_epoch: int, epoch: int, committee: Committee, by: float = math.inf) -> dict[int, _Known]:
+        """By epoch and author the observations that a report of `epoch` may use, of as many of the newest epochs as one
+        proposal holds; only those that came `by` then."""
+        most = min(MAX_EPOCHS, MAX_REFS // len(committee.members))
+        epochs = [each for each in self.pool.epochs(committee.version) if parent_epoch < each <= epoch]
+        found = {each: self.pool.of(each, committee.version, by) for each in epochs[-most:]}
+        return {each: known for each, known in found.items() if known}
+
+    def appeals(self, epoch: int, by: float = math.inf) -> list[Appeal]:
+        """The appeals that a report of `epoch` judges, of those that came `by` then."""
+        return [one for one in self.pool.appeals(by) if one.epoch <= epoch][:MOST_APPEALS]
+
+    def receive(
+        self, epoch: int, observations: Iterable[SignedObservation], now: float = -math.inf, at: int | None = None
+    ) -> list[Disagreement]:
+        """Take observations of an epoch in that came at `now`; the first of each author stands. `at` as in `observe`.
+
+        Returns what is wrong with those refused: one bad observation keeps no good one out.
+        """
+        committee = self.reader.committee(self.anchor(epoch if at is None else at))
         refused: list[Disagreement] = []
         for observation in observations:
             try:
-                arranged([observation], committee, self._domain, epoch)
+                arranged([observation], committee, self.domain, epoch)
             except Disagreement as error:
                 refused.append(error)
             else:
-                known.setdefault(observation.author(self._domain), observation)
+                self.pool.add(observation.author(self.domain), observation, now)
         return refused
+
+    def hand_in(self, appeal: Appeal, now: float = -math.inf) -> bool:
+        """Take a node's appeal in; whether it is new. Disagreement, with the reason, for one that proves nothing."""
+        ticks = self.clock.ticks_per_epoch
+        if not acknowledged(appeal, self._committee_of(appeal.epoch), self.reader.network.heartbeat_domain, ticks):
+            raise Disagreement(
+                f"appeal of 0x{appeal.node.hex()} for epoch {appeal.epoch}: no tick of it is acknowledged by f + 1 "
+                "oracles; hand in the receipts of more oracles"
+            )
+        return self.pool.add_appeal(appeal, now)
+
+    # Reports.
 
     def propose(self, epoch: int) -> Proposal:
         """The proposal that this oracle makes as leader, of all that it received. NotAgreed without a quorum."""
         anchor = self.anchor(epoch)
         committee = self.reader.committee(anchor)
         parent = self._parent()
-        observations: dict[int, tuple[SignedObservation, ...]] = {}
-        for since in range(parent.epoch + 1, epoch + 1):
-            known = self._of(since, committee)
-            if len(known) >= committee.quorum:
-                observations[since] = tuple(known[author] for author in sorted(known))
+        observations = {
+            since: tuple(known.values())
+            for since, known in self.held(parent.epoch, epoch, committee).items()
+            if len(known) >= committee.quorum
+        }
         if epoch not in observations:
-            raise NotAgreed(
-                f"epoch {epoch}: {len(self._received.get(epoch, {}))} observations, a quorum is {committee.quorum}"
-            )
-        return Proposal(epoch, parent.root, bytes.fromhex(anchor.hash[2:]), observations)
+            received = len(self.pool.of(epoch, committee.version))
+            raise NotAgreed(f"epoch {epoch}: {received} observations, a quorum is {committee.quorum}")
+        return Proposal(epoch, parent.root, bytes.fromhex(anchor.hash[2:]), observations, tuple(self.appeals(epoch)))
 
-    def draft(self, proposal: Proposal) -> Draft:
-        """What follows from a proposal by this oracle's own reading of the chain; Disagreement if that differs."""
+    def draft(self, proposal: Proposal, by: float = math.inf) -> Draft:
+        """What follows from a proposal by this oracle's own reading of the chain.
+
+        Disagreement if that differs, Omission if it leaves out what this oracle received `by` then.
+        """
         anchor = self.anchor(proposal.epoch)
         if proposal.anchor.hex() != anchor.hash[2:]:
             raise Disagreement(f"epoch {proposal.epoch}: anchor 0x{proposal.anchor.hex()}, here it is {anchor.hash}")
@@ -104,72 +183,127 @@ class Member:
                 f"epoch {proposal.epoch}: parent 0x{proposal.parent.hex()}, here it is 0x{parent.root.hex()}"
             )
         committee = self.reader.committee(anchor)
-        for epoch in self._received:
-            known = self._of(epoch, committee)
-            used = {one.author(self._domain) for one in proposal.observations.get(epoch, ())}
-            omitted = sorted(known.keys() - used)
-            if parent.epoch < epoch <= proposal.epoch and omitted and len(known) >= committee.quorum:
-                raise Disagreement(f"epoch {epoch}: the proposal omits the observation of 0x{omitted[0].hex()}")
+        self._check_complete(proposal, committee, parent, by)
         return self._follow(proposal, committee, self._ledger(parent), anchor)
 
-    def sign(self, proposal: Proposal) -> tuple[Draft, bytes]:
+    def sign(self, proposal: Proposal, by: float = math.inf) -> tuple[Draft, bytes]:
         """The draft of a proposal and this oracle's signature of its report. Remembers the ledger behind it."""
-        made = self.draft(proposal)
+        made = self.draft(proposal, by)
         self._remember(made)
-        return made, self.signer.sign(made.report.digest(self._domain))
+        return made, self.signer.sign_typed(made.report, self.domain)
+
+    def _check_complete(self, proposal: Proposal, committee: Committee, parent: FinalReport, by: float) -> None:
+        omitted: list[tuple[bytes, SignedObservation]] = []
+        for epoch, known in self.held(parent.epoch, proposal.epoch, committee, by).items():
+            used = {one.author(self.domain) for one in proposal.observations.get(epoch, ())}
+            if len(known) >= committee.quorum:
+                omitted += [(author, known[author]) for author in known if author not in used]
+        used_appeals = {one.hash for one in proposal.appeals}
+        appeals = [one for one in self.appeals(proposal.epoch, by) if one.hash not in used_appeals]
+        if omitted:
+            what = f"observation of 0x{omitted[0][0].hex()}"
+        elif appeals:
+            what = f"appeal of 0x{appeals[0].node.hex()}"
+        else:
+            return
+        raise Omission(f"epoch {proposal.epoch}: the proposal omits the {what}", [one for _, one in omitted], appeals)
+
+    # What is behind the last final report.
 
     @property
     def behind(self) -> bool:
         """Whether this oracle lacks what is behind the last final report."""
         parent = self._parent()
-        return parent.epoch >= 0 and self.store.get_state(_key("ledger", parent.epoch, parent.evidence)) is None
+        key = _key("ledger", parent.epoch, parent.evidence)
+        if parent.epoch < 0 or (self._last_ledger and self._last_ledger[0] == key):
+            return False
+        return self.store.get_state(key) is None
 
     def evidence(self) -> bytes | None:
         """The evidence of the last final report, if this oracle has it."""
-        parent = self._parent()
-        return self.store.get_state(_key("evidence", parent.epoch, parent.evidence))
+        return self.evidence_of(self._parent())
 
-    def catch_up(self, evidence: bytes) -> None:
-        """Rebuild what is behind the last final report from its evidence, and from nothing else. Disagreement unless it
-        hashes to what the chain has, and the report recomputed from it has the chain's root."""
-        parent = self._parent()
-        if keccak256(evidence) != parent.evidence:
-            raise Disagreement(f"epoch {parent.epoch}: the evidence given isn't that of the final report")
-        proposal, committee, ledger = unbundle(evidence)
-        made = self._follow(proposal, committee, ledger, self.anchor(proposal.epoch))
-        if made.report.root != parent.root:
-            raise Disagreement(f"epoch {parent.epoch}: the final root doesn't follow from its evidence here")
+    def evidence_of(self, report: FinalReport) -> bytes | None:
+        """A report's evidence, if this oracle has it."""
+        return self.store.get_state(_key("evidence", report.epoch, report.evidence))
+
+    def evidence_by_hash(self, key: bytes) -> bytes | None:
+        """Evidence by its hash, if this oracle has it."""
+        epoch = self._evidence_index().get(key.hex())
+        return None if epoch is None else self.store.get_state(_key("evidence", epoch, key))
+
+    def _evidence_index(self) -> dict[str, int]:
+        raw = self.store.get_state(_INDEX)
+        return json.loads(raw) if raw else {}
+
+    def has_evidence(self, report: FinalReport) -> bool:
+        """Whether this oracle has a report's evidence."""
+        if self._last_ledger and self._last_ledger[0] == _key("ledger", report.epoch, report.evidence):
+            return True
+        return self.evidence_of(report) is not None
+
+    def catch_up(self, evidence: bytes, report: FinalReport | None = None) -> None:
+        """Rebuild what is behind the last final report, or behind `report`, from its evidence, and from nothing else.
+
+        Disagreement unless it hashes to what the chain has, and the report recomputed from it has the chain's root.
+        """
+        told = report or self._parent()
+        if keccak256(evidence) != told.evidence:
+            raise Disagreement(f"epoch {told.epoch}: the evidence given isn't that of the report on chain")
+        found = unbundle(evidence)
+        made = self._follow(found.proposal, found.committee, found.ledger, self.anchor(found.proposal.epoch))
+        if made.report.root != told.root:
+            raise Disagreement(f"epoch {told.epoch}: the root on chain doesn't follow from its evidence here")
         self._remember(made)
 
     def _follow(self, proposal: Proposal, committee: Committee, parent: Ledger, anchor: Block) -> Draft:
         """What follows from a proposal in the state of its anchor."""
-        subjects = [one.subject for one in self._placed(anchor)]
-        appeal_epochs = self.reader.network.appeal_epochs
-        return draft(proposal, committee, self._domain, parent, self.clock, subjects, appeal_epochs)
+        placed = self._placed(anchor)
+        network = self.reader.network
+        return draft(
+            proposal,
+            committee,
+            self.domain,
+            parent,
+            self.clock,
+            [one.subject for one in placed],
+            network.appeal_epochs,
+            nodes={one.subject.assignment_id: raw_address(one.node) for one in placed},
+            committees={one.epoch: self._committee_of(one.epoch) for one in proposal.appeals},
+            heartbeat_domain=network.heartbeat_domain,
+        )
 
     def _remember(self, made: Draft) -> None:
         """Keep a report's ledger and evidence."""
         epoch, evidence = made.report.epoch, made.report.evidence
         self.store.put_state(_key("evidence", epoch, evidence), made.evidence)
-        self.store.put_state(_key("ledger", epoch, evidence), made.ledger.encode())
-
-    def _of(self, epoch: int, committee: Committee) -> dict[bytes, SignedObservation]:
-        """What members of this very set were seen to observe; another set's is worth nothing in its report."""
-        known = self._received.get(epoch, {})
-        return {author: one for author, one in known.items() if one.view().committee == committee.version}
+        self._put_index(self._evidence_index() | {evidence.hex(): epoch})
+        key = _key("ledger", epoch, evidence)
+        self.store.put_state(key, made.ledger.encode())
+        self._last_ledger = key, made.ledger
 
     def forget(self, epoch: int) -> None:
         """Drop observations of peers up to an epoch whose report is final."""
-        for known in [one for one in self._received if one <= epoch]:
-            del self._received[known]
+        self.pool.forget(epoch)
 
     def prune(self, epoch: int) -> None:
-        """Drop ledgers and evidence of reports of epochs before `epoch`, whose own report is final."""
-        for kind in ("evidence", "ledger"):
-            self.store.drop_state(_key(kind, 0, b""), _key(kind, epoch, b""))
+        """Drop ledgers of reports of epochs before `epoch`, whose own report is final, and evidence that is older."""
+        for kind, first in (("evidence", epoch - self.keep), ("ledger", epoch)):
+            self.store.drop_state(_key(kind, 0, b""), _key(kind, max(first, 0), b""))
+        index = self._evidence_index()
+        kept = {key: since for key, since in index.items() if since >= epoch - self.keep}
+        if kept != index:
+            self._put_index(kept)
+
+    def _put_index(self, index: Mapping[str, int]) -> None:
+        self.store.put_state(_INDEX, json.dumps(index, sort_keys=True).encode())
 
     def _parent(self) -> FinalReport:
-        return self.reader.last_final(self.reader.network.chain.finalized())
+        return self.reader.last_final(self.reader.finalized())
+
+    def _committee_of(self, epoch: int) -> Committee:
+        """The set in force at an epoch's anchor, whose receipts count."""
+        return self.reader.committee(self.anchor(epoch))
 
     def _placed(self, anchor: Block) -> list[Placed]:
         return self.reader.placed(anchor, self.reader.last_final(anchor).epoch)
@@ -177,7 +311,10 @@ class Member:
     def _ledger(self, parent: FinalReport) -> Ledger:
         if parent.epoch < 0:
             return Ledger()
-        raw = self.store.get_state(_key("ledger", parent.epoch, parent.evidence))
+        key = _key("ledger", parent.epoch, parent.evidence)
+        if self._last_ledger and self._last_ledger[0] == key:
+            return self._last_ledger[1]
+        raw = self.store.get_state(key)
         if raw is None:
             raise NotAgreed(
                 f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.location}; "
@@ -197,6 +334,11 @@ class Member:
             node = raw_address(one.node)
             ticks[subject.assignment_id] = record.uptime(subject.policy.evidence, node, subject.assignment_id, span)
         return View(epoch, committee.version, ticks)
+
+
+def describe(error: EpochalError) -> str:
+    """An error's text in one line, for messages and outcomes."""
+    return " ".join(str(error).split())
 
 
 def _key(kind: str, epoch: int, evidence: bytes) -> str:

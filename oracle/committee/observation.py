@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from oracle.committee.errors import Malformed
@@ -63,23 +64,46 @@ class View:
         return View(epoch, committee, ticks)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignedObservation:
-    """A view's encoding and its author's 64-byte signature of `Observation(epoch, committee, contentHash)`."""
+    """A view's encoding and its author's 64-byte signature of `Observation(epoch, committee, contentHash)`.
+
+    What follows from the content is worked out once: that of a whole network is a megabyte.
+    """
 
     content: bytes
     signature: bytes
 
+    @cached_property
+    def content_hash(self) -> bytes:
+        """The content's keccak-256."""
+        return keccak256(self.content)
+
+    @cached_property
+    def _view(self) -> View:
+        return View.decode(self.content)
+
     def view(self) -> View:
         """The decoded view; Malformed."""
-        return View.decode(self.content)
+        return self._view
+
+    def signed_as(self, signature: bytes) -> SignedObservation:
+        """The same content with another oracle's signature: equal views are equal bytes."""
+        other = SignedObservation(self.content, signature)
+        other.__dict__.update(content_hash=self.content_hash, _view=self._view)
+        return other
 
     def author(self, domain: Domain) -> bytes:
         """The 20-byte address that signed, recovered; Malformed or InvalidSignature."""
         view = self.view()
-        return recover(digest(domain, view.epoch, view.committee, self.content), self.signature)
+        return recover(Observation(view.epoch, view.committee, self.content_hash).digest(domain), self.signature)
+
+
+def commitment(epoch: int, committee: int, content: bytes) -> Observation:
+    """What an oracle signs, in the report domain, to stand for `content`."""
+    return Observation(epoch, committee, keccak256(content))
 
 
 def digest(domain: Domain, epoch: int, committee: int, content: bytes) -> bytes:
-    """What an oracle signs to stand for `content`."""
-    return Observation(epoch, committee, keccak256(content)).digest(domain)
+    """The 32 bytes of that message which a signature covers."""
+    return commitment(epoch, committee, content).digest(domain)

@@ -13,3 +13,7 @@ class UserError(EpochalError):
 
 class InvalidValue(UserError):
     """A value no rule accepts. The text names the thing, the value and the cure."""
+
+
+class Malformed(EpochalError):
+    """Bytes of somebody else that are no message of this protocol."""

@@ -1,9 +1,12 @@
 """The canonical bytes of a ledger: sorted, fixed widths, big-endian, one encoding for one ledger.
 
-tag "EpL1" | epoch + 1: u64 | number of accounts, open windows, tallies: 3 x u32
-account      assignment u128 | earned u64 | accounted u64 | until u64
+tag "EpL2" | epoch + 1: u64 | number of rows of each table: 5 x u32
+account      assignment u128 | earned u64 | accounted u64 | until u64 | raised u64
 open window  assignment u128 | up u64 | observed u64
-tally        job u64 | slot u32 | licence u256 | window end u64 | up u64 | observed u64 | earned u64
+loss of it   assignment u128 | epoch u64 | up u64 | observed u64
+piece        job u64 | slot u32 | licence u256 | window end u64 | counted u64 | assignment u128 | up u64 | observed u64
+             | earned u64
+loss of it   assignment u128 | window end u64 | epoch u64 | up u64 | observed u64
 """
 
 from __future__ import annotations
@@ -16,15 +19,28 @@ from oracle.ground.errors import InvalidValue
 
 Row = tuple[int, ...]
 
-_TAG: Final = b"EpL1"
-_HEAD: Final = (8, 4, 4, 4)
+_TAG: Final = b"EpL2"
+_HEAD: Final = (8, 4, 4, 4, 4, 4)
 # For each table: widths in bytes, and how many leading columns are its key.
-_TABLES: Final = (((16, 8, 8, 8), 1), ((16, 8, 8), 1), ((8, 4, 32, 8, 8, 8, 8), 3))
+_TABLES: Final = (
+    ((16, 8, 8, 8, 8), 1),
+    ((16, 8, 8), 1),
+    ((16, 8, 8, 8), 2),
+    ((8, 4, 32, 8, 8, 16, 8, 8, 8), 6),
+    ((16, 8, 8, 8, 8), 3),
+)
 
 
-def encode(epoch: int, accounts: Iterable[Row], windows: Iterable[Row], tallies: Iterable[Row]) -> bytes:
+def encode(
+    epoch: int,
+    accounts: Iterable[Row],
+    windows: Iterable[Row],
+    losses: Iterable[Row],
+    pieces: Iterable[Row],
+    piece_losses: Iterable[Row],
+) -> bytes:
     """The bytes of a ledger's rows, given in any order; InvalidValue when a number exceeds its width."""
-    tables = [sorted(rows) for rows in (accounts, windows, tallies)]
+    tables = [sorted(rows) for rows in (accounts, windows, losses, pieces, piece_losses)]
     try:
         parts = [_TAG, _pack((epoch + 1, *map(len, tables)), _HEAD)]
         for rows, (widths, _) in zip(tables, _TABLES, strict=True):
@@ -34,8 +50,8 @@ def encode(epoch: int, accounts: Iterable[Row], windows: Iterable[Row], tallies:
     return b"".join(parts)
 
 
-def decode(raw: bytes) -> tuple[int, list[Row], list[Row], list[Row]]:
-    """(epoch, accounts, open windows, tallies); InvalidValue for bytes that `encode` doesn't make."""
+def decode(raw: bytes) -> tuple[int, list[Row], list[Row], list[Row], list[Row], list[Row]]:
+    """What `encode` was given, in order; InvalidValue for bytes that it doesn't make."""
     head = len(_TAG) + sum(_HEAD)
     if raw[: len(_TAG)] != _TAG or len(raw) < head:
         raise InvalidValue(f"ledger begins with {raw[:4]!r}: give bytes that Ledger.encode made")
@@ -52,7 +68,8 @@ def decode(raw: bytes) -> tuple[int, list[Row], list[Row], list[Row]]:
             raise InvalidValue("ledger has rows out of order or twice: give bytes that Ledger.encode made")
         tables.append(table)
         at += rows * step
-    return after - 1, tables[0], tables[1], tables[2]
+    accounts, windows, losses, pieces, piece_losses = tables
+    return after - 1, accounts, windows, losses, pieces, piece_losses
 
 
 def _pack(row: Row, widths: Sequence[int]) -> bytes:

@@ -14,7 +14,7 @@ def score(policy: Policy, group: Sequence[Uptime], earlier: Uptime = ZERO, earli
     `group` holds what was measured, in seconds, of the pieces (assignments of one licence in one slot) that
     end together; `earlier` is the sum of the window's pieces that ended before, and `earlier_earned` what
     those earned. The window is scored once over all of them: what the whole earns, less what earlier pieces
-    already took, is shared among the group by observed time, rounded down. So closing and reopening escapes
+    already took, is shared among the group by observed time, to the second. So closing and reopening escapes
     nothing. No piece earns more than its observed time.
     """
     up, observed = earlier.up, earlier.observed
@@ -27,9 +27,26 @@ def score(policy: Policy, group: Sequence[Uptime], earlier: Uptime = ZERO, earli
     grant = min(max(_whole(policy, up, observed) - earlier_earned, 0), of_group)
     if len(group) == 1:
         return (grant,)
-    if not of_group:
-        return (0,) * len(group)
-    return tuple([grant * piece.observed // of_group for piece in group])
+    # Shares of a running sum, so that what rounding leaves isn't lost: the grant is shared out to the second.
+    shares, seen, given = [], 0, 0
+    for piece in group:
+        seen += piece.observed
+        upto = grant * seen // of_group if of_group else 0
+        shares.append(upto - given)
+        given = upto
+    return tuple(shares)
+
+
+def window_total(policy: Policy, groups: Sequence[Sequence[Uptime]]) -> int:
+    """What `score` gives all pieces of a window together, given in groups that ended together, in their order.
+
+    It never falls when a piece was up for longer: so an appeal can only raise it.
+    """
+    earlier, earned = ZERO, 0
+    for group in groups:
+        earned += sum(score(policy, group, earlier, earned))
+        earlier = sum(group, earlier)
+    return earned
 
 
 def _whole(policy: Policy, up: int, observed: int) -> int:

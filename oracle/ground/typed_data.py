@@ -15,11 +15,13 @@ from oracle.ground.errors import InvalidValue
 from oracle.ground.keccak import keccak256
 from oracle.ground.widths import bytes32, uint
 
+UInt8 = Annotated[int, "uint8"]
 UInt32 = Annotated[int, "uint32"]
 UInt64 = Annotated[int, "uint64"]
 UInt256 = Annotated[int, "uint256"]
 Bytes32 = Annotated[bytes, "bytes32"]
 Bytes = Annotated[bytes, "bytes"]
+String = Annotated[str, "string"]
 Address = Annotated[str, "address"]
 
 VERSION: Final = "1"
@@ -27,6 +29,7 @@ ATTESTATIONS: Final = "Epochal Attestations"
 NODE_LICENSE: Final = "Epochal NodeLicense"
 JOB_ESCROW: Final = "Epochal JobEscrow"
 HEARTBEAT: Final = "Epochal Heartbeat"
+ORACLE_DIRECTORY: Final = "Epochal OracleDirectory"
 
 _DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
@@ -84,13 +87,17 @@ class TypedStruct:
         words = [_word(kind, name, getattr(self, name)) for name, kind in self._members]
         return keccak256(self.TYPE_HASH + b"".join(words))
 
-    def digest(self, domain: Domain) -> bytes:
-        """The 32 bytes to sign; InvalidValue for a domain of another purpose or a field of wrong width."""
+    def preimage(self, domain: Domain) -> bytes:
+        """The 66 bytes whose keccak is `digest`, for signers that hash by themselves; errors as for `digest`."""
         if domain.name != self.DOMAIN:
             raise InvalidValue(
                 f"domain is {domain.name!r} for {type(self).__name__}: use {self.DOMAIN!r}, its only one"
             )
-        return keccak256(b"\x19\x01" + _separator(domain) + self.struct_hash())
+        return b"\x19\x01" + _separator(domain) + self.struct_hash()
+
+    def digest(self, domain: Domain) -> bytes:
+        """The 32 bytes to sign; InvalidValue for a domain of another purpose or a field of wrong width."""
+        return keccak256(self.preimage(domain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,18 @@ class Acceptance(TypedStruct):
 
 
 @dataclass(frozen=True, slots=True)
+class PeerMessage(TypedStruct):
+    """What an oracle sends its peers; `kind` and `payload` as in `committee.messages`."""
+
+    DOMAIN: ClassVar[str] = ATTESTATIONS
+    kind: UInt8
+    epoch: UInt64
+    committee: UInt64
+    turn: UInt32
+    payload: Bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat(TypedStruct):
     """A node's "I am alive" to one oracle, with the health of what it runs as `telemetry.wire.workloads` writes it.
 
@@ -178,6 +197,16 @@ class Receipt(TypedStruct):
     ticks: Bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Announcement(TypedStruct):
+    """An oracle's word on where it is reached; the highest sequence stands."""
+
+    DOMAIN: ClassVar[str] = ORACLE_DIRECTORY
+    oracle: Address
+    endpoint: String
+    sequence: UInt64
+
+
 def _word(kind: str, name: str, value: int | bytes | str) -> bytes:
     """A field as its 32-byte word."""
     if kind == "bytes32" and isinstance(value, bytes):
@@ -186,6 +215,8 @@ def _word(kind: str, name: str, value: int | bytes | str) -> bytes:
         return bytes(12) + raw_address(value)
     if kind == "bytes" and type(value) is bytes:
         return keccak256(value)
+    if kind == "string" and type(value) is str:
+        return keccak256(value.encode())
     if kind.startswith("uint") and isinstance(value, int):
         return uint(name, value, int(kind[4:])).to_bytes(32, "big")
     raise InvalidValue(f"{name} is {value!r}: give a {kind}")

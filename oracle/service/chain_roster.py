@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 import time
 
+from chain.events import EventLog, Mark
 from chain.network import Network, WrongDeployment
+
+_FOLLOWED = ("NodeLinked", "NodeUnlinked", "JobCreated", "JobStopped", "AssignmentOpened", "AssignmentClosed")
 
 
 class ChainRoster:
@@ -15,59 +18,37 @@ class ChainRoster:
     It asks for what is new, never for the whole network: decoding that would hold up the heartbeats.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self._linked: dict[str, int] = {}
-        # assignment -> node, or None where it is closed; job -> UNIX seconds of its stop
-        self._served: dict[int, str | None] = {}
-        self._stops: dict[int, int] = {}
+    def __init__(self, network: Network, events: EventLog | None = None) -> None:
+        """`events` is shared with others who follow this network; without it the roster keeps its own, in memory."""
+        self._events = EventLog.of(network) if events is None else events
+        self._mark = Mark()
+        self._book = _Book()
         self._now = 0
-        self._scanned = -1
         self._refreshed = -math.inf
 
     def refresh(self) -> None:
         """Take up what happened since the last time."""
-        chain = self._network.chain
-        licences, escrow = self._network.licences.events, self._network.escrow.events
-        head = chain.finalized()
-        if head.number > self._scanned:
-            events = (
-                *(licences.NodeLinked, licences.NodeUnlinked, escrow.JobCreated, escrow.JobStopped),
-                *(escrow.AssignmentOpened, escrow.AssignmentClosed),
-            )
-            logs = [log for event in events for log in chain.logs(event, self._scanned + 1, head.number)]
-            for log in sorted(logs, key=lambda one: (one["blockNumber"], one["logIndex"])):
-                self._take(log["event"], log["args"])
-            self._scanned = head.number
-        self._now = head.timestamp
+        self._events.advance()
+        news = self._events.news(_FOLLOWED, self._mark)
+        # Who asks meanwhile has the old book until the new one is whole.
+        book = _Book() if news.anew else self._book
+        for event in news.events:
+            book.take(event.name, event.args)
+        self._book, self._mark = book, news.mark
+        if head := self._events.head:
+            self._now = head.timestamp
         self._refreshed = time.monotonic()
-
-    def _take(self, event: str, told: dict[str, object]) -> None:
-        match event, told:
-            case "NodeLinked", {"node": str(node), "licence": int(licence)}:
-                self._linked[node.lower()] = licence
-            case "NodeUnlinked", {"node": str(node)}:
-                self._linked.pop(node.lower(), None)
-            case "JobCreated", {"job": int(job), "details": {"endsAt": int(stop)}}:
-                self._stops[job] = stop
-            case "JobStopped", {"job": int(job), "stop": int(stop)}:
-                self._stops[job] = stop
-            case "AssignmentOpened", {"assignment": int(assignment), "node": str(node)}:
-                self._served[assignment] = node.lower()
-            case "AssignmentClosed", {"assignment": int(assignment)}:
-                self._served[assignment] = None
-            case _:
-                raise WrongDeployment(f"event {event} has other fields than this version knows; update Epochal")
 
     def knows(self, node: str) -> bool:
         """See `telemetry.intake.roster.Roster`."""
-        return node in self._linked
+        return node in self._book.linked
 
     def fenced(self, node: str, assignment: int) -> bool:
         """See `telemetry.intake.roster.Roster`."""
-        if self._served.get(assignment, node) != node:
+        book = self._book
+        if book.served.get(assignment, node) != node:
             return True
-        return self._stops.get(assignment >> 64, self._now + 1) <= self._now
+        return book.stops.get(assignment >> 64, self._now + 1) <= self._now
 
     @property
     def age(self) -> float:
@@ -75,4 +56,31 @@ class ChainRoster:
         return time.monotonic() - self._refreshed
 
     def __len__(self) -> int:
-        return len(self._linked)
+        return len(self._book.linked)
+
+
+class _Book:
+    """What the events come to."""
+
+    def __init__(self) -> None:
+        self.linked: dict[str, int] = {}
+        # assignment -> node, or None where it is closed; job -> UNIX seconds of its stop
+        self.served: dict[int, str | None] = {}
+        self.stops: dict[int, int] = {}
+
+    def take(self, event: str, told: dict[str, object]) -> None:
+        match event, told:
+            case "NodeLinked", {"node": str(node), "licence": int(licence)}:
+                self.linked[node] = licence
+            case "NodeUnlinked", {"node": str(node)}:
+                self.linked.pop(node, None)
+            case "JobCreated", {"job": int(job), "details": {"endsAt": int(stop)}}:
+                self.stops[job] = stop
+            case "JobStopped", {"job": int(job), "stop": int(stop)}:
+                self.stops[job] = stop
+            case "AssignmentOpened", {"assignment": int(assignment), "node": str(node)}:
+                self.served[assignment] = node
+            case "AssignmentClosed", {"assignment": int(assignment)}:
+                self.served[assignment] = None
+            case _:
+                raise WrongDeployment(f"event {event} has other fields than this version knows; update Epochal")

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Protocol
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
@@ -20,6 +19,7 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.typed_data import Domain
 from oracle.service.chain_roster import ChainRoster
+from oracle.service.collecting import MakeWay, collect
 from oracle.service.errors import SettingsError
 from oracle.service.garbage import collect_garbage_seldom
 from oracle.service.settings import (
@@ -29,34 +29,18 @@ from oracle.service.settings import (
     fixed_clock,
     load_nodes,
 )
+from oracle.service.store_keeping import abstain_from_the_past, claim, keep_house
 from oracle.signing.signer import Signer
-from oracle.telemetry.intake import clock_sync
-from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.roster import FixedRoster, Roster
-from oracle.telemetry.store.bitmaps import BitmapStore
-from oracle.telemetry.store.errors import StoreError
 from oracle.telemetry.store.opening import open_store
-from oracle.telemetry.ways.http import HttpLimits, HttpWay
 
 _LOG = logging.getLogger("epochal.service")
 _ROSTER_SECONDS = 15
 _CHAIN_SECONDS = 5
-_OWNER = "oracle"
 _HOUSEKEEPING_SECONDS = 60
 
 
-class WayIn(Protocol):
-    """A further way in, such as a broker or probes: started after the collector and stopped before it."""
-
-    async def start(self) -> object:
-        """Begin."""
-
-    async def stop(self) -> None:
-        """End."""
-
-
 _Found = tuple[EpochClock, Domain, Roster, Callable[[], None]]
-MakeWay = Callable[[Collector, IntakeSettings], WayIn]
 
 
 def run_intake(settings: IntakeSettings, signer: Signer, ways: list[MakeWay]) -> int:
@@ -77,27 +61,15 @@ async def _run(settings: IntakeSettings, signer: Signer, ways: list[MakeWay]) ->
     async with AsyncExitStack() as stack:
         store = open_store(settings.store, clock, label)
         stack.callback(store.close)
-        _claim(store, signer)
-        _abstain_from_the_past(store, time.time())
-        collector = Collector(store, clock, signer, domain, roster, secret=settings.secret)
-        largest = settings.max_clock_error
-        if largest is not None:
-            collector.eyes.conditions.append(lambda: clock_sync.trouble(largest))
-        await collector.start()
-        stack.push_async_callback(collector.stop)
-        http = HttpWay(collector, HttpLimits(trust_forwarded=settings.trust_forwarded), settings.way("http"))
-        url = await http.start(*settings.listen)
-        stack.push_async_callback(http.stop)
-        for make in ways:
-            way = make(collector, settings)
-            await way.start()
-            stack.push_async_callback(way.stop)
+        claim(store, signer)
+        abstain_from_the_past(store, time.time())
+        collector, _, url = await collect(stack, store, clock, domain, roster, signer, settings, ways)
         scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
         )
         scheduler.add_job(_refresh, "interval", seconds=_ROSTER_SECONDS, args=[refresh], id="roster")
         scheduler.add_job(
-            _keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, args=[store, collector, settings], id="store"
+            keep_house, "interval", seconds=_HOUSEKEEPING_SECONDS, args=[store, collector.now, settings], id="store"
         )
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
@@ -121,19 +93,6 @@ async def _network_when_it_answers(settings: IntakeSettings, stop: asyncio.Event
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), _CHAIN_SECONDS)
     return None
-
-
-def _claim(store: BitmapStore, signer: Signer) -> None:
-    """Make the store this oracle's; StoreError if it is another one's, whose journal and marks it holds."""
-    owner = store.get_state(_OWNER)
-    address = signer.address.lower()
-    if owner is None:
-        store.put_state(_OWNER, address.encode())
-    elif owner.decode() != address:
-        raise StoreError(
-            f"{store.location}: belongs to oracle {owner.decode()}, not {address}; give that one's key, or another "
-            "--store"
-        )
 
 
 def _network(settings: IntakeSettings) -> _Found:
@@ -180,36 +139,12 @@ class _NodesFile:
         return status.st_mtime_ns, status.st_size, status.st_ino
 
 
-def _abstain_from_the_past(store: BitmapStore, now: float) -> None:
-    """A new store can't tell what an oracle that lost its old one has signed: it signs no epoch that is over by now."""
-    clock = store.clock
-    if store.journal_floor < 0 and now >= clock.genesis and not store.epochs():
-        over = clock.epoch_at(int(now)) - 1
-        if over >= 0:
-            store.set_journal_floor(over)
-
-
 async def _refresh(refresh: Callable[[], None]) -> None:
     """Bring the roster up to date; an answer that can't be had leaves it as it was, until the next time."""
     try:
         await asyncio.to_thread(refresh)
     except EpochalError as error:
         _LOG.warning("the roster stays as it was: %s", error)
-
-
-async def _keep_house(store: BitmapStore, collector: Collector, settings: IntakeSettings) -> None:
-    """Compress and delete what is old enough now."""
-    now = collector.now()
-    if now < collector.clock.genesis:
-        return
-    epoch = collector.clock.epoch_at(int(now))
-    try:
-        if settings.retain is not None and epoch > settings.retain:
-            await asyncio.to_thread(store.forget, epoch - settings.retain)
-        if settings.compact_after is not None and epoch > settings.compact_after:
-            await asyncio.to_thread(store.compact, epoch - settings.compact_after)
-    except EpochalError as error:
-        _LOG.error("old epochs stay as they are: %s", error)
 
 
 def _say(line: str) -> None:

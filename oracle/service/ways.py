@@ -10,8 +10,8 @@ from typing import Any
 
 from oracle.ground.errors import EpochalError, InvalidValue
 from oracle.ground.ids import parse_assignment
+from oracle.service.collecting import MakeWay
 from oracle.service.errors import SettingsError
-from oracle.service.intake_service import MakeWay
 from oracle.telemetry.probes.addresses import AddressRule
 from oracle.telemetry.probes.prober import Prober, ProbeSettings
 from oracle.telemetry.ways.mqtt import MqttSettings, MqttWay

@@ -1,4 +1,4 @@
-"""A daemon's key: from an environment variable or an encrypted key file, and never shown."""
+"""A daemon's key: from an environment variable, an encrypted key file or a remote signer, and never shown."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from oracle.ground.errors import InvalidValue, UserError
-from oracle.signing.signer import LocalSigner
+from oracle.signing.signer import LocalSigner, Signer
 
 
 class KeyUnusable(UserError):
@@ -15,18 +15,47 @@ class KeyUnusable(UserError):
 
 
 def load_key(
-    key_env: str | None, keystore: Path | None, password_file: Path | None, environment: Mapping[str, str]
-) -> LocalSigner:
-    """The signer of `--key-env`, or of `--keystore` and `--password-file`. KeyUnusable if there is none, or two."""
-    if (key_env is None) == (keystore is None):
-        raise KeyUnusable("the key: give either --key-env NAME or --keystore FILE")
+    key_env: str | None,
+    keystore: Path | None,
+    password_file: Path | None,
+    environment: Mapping[str, str],
+    remote_signer: str | None = None,
+    signer_address: str | None = None,
+    remote_signer_ca_file: Path | None = None,
+) -> Signer:
+    """The signer of `--key-env`, of `--keystore` and `--password-file`, or of `--remote-signer` and `--signer-address`.
+
+    KeyUnusable if there is none, or more than one, or it can't be used. A remote signer isn't asked yet.
+    """
+    ways = "--key-env NAME or --keystore FILE"
+    if remote_signer is not None or signer_address is not None or remote_signer_ca_file is not None:
+        ways += " or --remote-signer URL"
+    if [key_env, keystore, remote_signer].count(None) != 2:
+        raise KeyUnusable(f"the key: give either {ways}")
     if (keystore is None) != (password_file is None):
         raise KeyUnusable("--keystore and --password-file belong together: give both or neither")
+    if (remote_signer is None) != (signer_address is None):
+        raise KeyUnusable("--remote-signer and --signer-address belong together: give both or neither")
+    if remote_signer_ca_file is not None and remote_signer is None:
+        raise KeyUnusable("--remote-signer-ca-file is for --remote-signer: give both or neither")
     if key_env is not None:
         return _from_environment(key_env, environment)
-    assert keystore is not None
-    assert password_file is not None
-    return _from_keystore(keystore, password_file)
+    if keystore is not None and password_file is not None:
+        return _from_keystore(keystore, password_file)
+    assert remote_signer is not None
+    assert signer_address is not None
+    return _from_remote(remote_signer, signer_address, remote_signer_ca_file)
+
+
+def _from_remote(url: str, address: str, ca_file: Path | None) -> Signer:
+    from oracle.signing.remote import RemoteSigner  # an HTTP client that a daemon with a plain key needn't load
+
+    if ca_file is not None:
+        _read(ca_file, "--remote-signer-ca-file")
+    try:
+        return RemoteSigner(url, address, ca_file=ca_file)
+    except InvalidValue as error:
+        raise KeyUnusable(f"--remote-signer and --signer-address: {error}") from error
 
 
 def _from_environment(name: str, environment: Mapping[str, str]) -> LocalSigner:

@@ -9,18 +9,30 @@ from coincurve import PrivateKey
 from oracle.ground.address import checksummed
 from oracle.ground.errors import InvalidValue
 from oracle.ground.keccak import keccak256
+from oracle.ground.typed_data import Domain, TypedStruct
 from oracle.signing.compact import CURVE_ORDER, address_of, sign_with
 
 
 class Signer(Protocol):
-    """Anything that signs digests: a key in memory, a key store, a remote vault."""
+    """Anything that signs: a key in memory, a key store, a remote vault.
+
+    Messages of the system are signed by `sign_typed`, which every signer can. A vault hashes what it signs by itself,
+    so `sign` is for keys in memory alone.
+    """
 
     @property
     def address(self) -> str:
         """The signer's address as EIP-55 text."""
 
     def sign(self, digest: bytes) -> bytes:
-        """The 64-byte compact signature of a 32-byte digest."""
+        """The 64-byte compact signature of a 32-byte digest. `remote.SignsNoDigest` by a signer that hashes itself."""
+
+    def sign_typed(self, message: TypedStruct, domain: Domain) -> bytes:
+        """The 64-byte compact signature of a message in its domain.
+
+        InvalidValue for a domain of another purpose or a field of wrong width; `remote.SignerUnavailable` and
+        `remote.WrongSignature` by a signer elsewhere.
+        """
 
 
 class LocalSigner:
@@ -36,7 +48,12 @@ class LocalSigner:
         self.address = checksummed(address_of(self._key.public_key))
 
     def sign(self, digest: bytes) -> bytes:
+        """See Signer."""
         return sign_with(self._key, digest)
+
+    def sign_typed(self, message: TypedStruct, domain: Domain) -> bytes:
+        """See Signer."""
+        return sign_with(self._key, message.digest(domain))
 
     def __repr__(self) -> str:
         return f"LocalSigner({self.address})"  # never the key
@@ -44,7 +61,12 @@ class LocalSigner:
 
 def derive(seed: str, label: str) -> LocalSigner:
     """The same key for the same seed and label, each time. For local networks only: a seed is guessable."""
+    return LocalSigner(derived_key(seed, label))
+
+
+def derived_key(seed: str, label: str) -> bytes:
+    """The 32-byte key of `derive`."""
     parts = (text.encode() for text in (seed, label))
     material = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
     number = int.from_bytes(keccak256(b"Epochal local key" + material), "big") % (CURVE_ORDER - 1) + 1
-    return LocalSigner(number.to_bytes(32, "big"))
+    return number.to_bytes(32, "big")

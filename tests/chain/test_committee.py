@@ -372,7 +372,7 @@ def test_catch_up__other_evidence__is_refused(town: Town) -> None:
     town.end(0)
     signed = agree_on(0, town.members)
     town.attest(signed)
-    with pytest.raises(Disagreement, match="isn't that of the final report"):
+    with pytest.raises(Disagreement, match="isn't that of the report on chain"):
         town.members[2].catch_up(signed.draft.evidence.replace(b'"epoch":0', b'"epoch":1'))
 
 

@@ -215,7 +215,7 @@ class World:
             "deadline": FOREVER,
         }
         message = NodeConsent(**{**fields, **changes})
-        return node.signer.sign(message.digest(domain or self.network.consent_domain))
+        return node.signer.sign_typed(message, domain or self.network.consent_domain)
 
     def mint(self, holder: Person) -> int:
         self.do(self.licensor, self.licences.mint(holder.address))
@@ -266,7 +266,7 @@ class World:
             "expiry": FOREVER,
         }
         message = Acceptance(**{**fields, **changes})
-        signature = licence.node.signer.sign(message.digest(domain or self.network.acceptance_domain))
+        signature = licence.node.signer.sign_typed(message, domain or self.network.acceptance_domain)
         return (job, slot, licence.id, message.expiry), *halves(signature)
 
     def assign(self, job: int, slot: int, licence: Licence) -> int:

@@ -19,14 +19,16 @@ TELEMETRY = "oracle.telemetry"
 COMMITTEE = "oracle.committee"
 WIRE = "oracle.telemetry.wire"
 SERVICE = "oracle.service"
+PEERS = "oracle.peers"
 
 # Room -> what it may import besides itself; a name stands for everything inside it too.
 WALLS: dict[str, set[str]] = {
-    "cli": {"scenario", "node", "settlement", SERVICE, COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
+    "cli": {"scenario", "node", "settlement", SERVICE, PEERS, COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
     "scenario": {"node", "settlement", COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
     "node": {GROUND, SIGNING, WIRE},
     "settlement": {"chain", GROUND},
-    SERVICE: {"chain", COMMITTEE, TELEMETRY, SIGNING, GROUND},
+    SERVICE: {"chain", PEERS, COMMITTEE, TELEMETRY, SIGNING, GROUND},
+    PEERS: {COMMITTEE, WIRE, SIGNING, GROUND},
     COMMITTEE: {"chain", TELEMETRY, SIGNING, GROUND},
     TELEMETRY: {GROUND, SIGNING},
     WIRE: {GROUND, SIGNING},

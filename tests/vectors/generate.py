@@ -1,4 +1,4 @@
-"""Writes merkle.json, typed_data.json and heartbeats.json: what Python computes, for others to agree with.
+"""Writes merkle.json, typed_data.json, heartbeats.json and protocol.json: what Python computes, for others to agree with.
 
 Run `python -m tests.vectors.generate` after a change; a unit test compares the files with what this makes and
 has ethers and OpenZeppelin's npm package confirm them. Numbers are decimal texts: JSON readers round large ones.
@@ -17,16 +17,19 @@ from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.merkle import InvalidProof, MalformedRange, Tree, split_ranges, verify_range
 from oracle.ground.typed_data import (
     Acceptance,
+    Announcement,
     EpochReport,
     Heartbeat,
     NodeConsent,
     Observation,
+    PeerMessage,
     Receipt,
     Session,
     TypedStruct,
 )
 from oracle.signing.signer import Signer, derive
 from tests.vectors.heartbeats import heartbeats
+from tests.vectors.protocol import protocol
 
 HERE: Final = Path(__file__).resolve().parent
 SIZES: Final = (1, 2, 3, 4, 5, 8, 13, 53)
@@ -36,8 +39,8 @@ STRANGER: Final = Leaf(KIND_ASSIGNMENT, pack(99, 0, 1), 86_400, 86_400)
 
 
 def main() -> None:
-    for name, content in (("merkle", merkle()), ("typed_data", typed_data()), ("heartbeats", heartbeats())):
-        (HERE / f"{name}.json").write_text(text(content), encoding="utf-8")
+    for made in (merkle, typed_data, heartbeats, protocol):
+        (HERE / f"{made.__name__}.json").write_text(text(made()), encoding="utf-8")
 
 
 def text(content: object) -> str:
@@ -173,6 +176,10 @@ def typed_data() -> list[dict[str, Any]]:
         Session(everybody, zero, b"", ones * 3),
         Receipt(node, 17, 0, b"\xff\x7f"),
         Receipt(everybody, top64, top32, b""),
+        PeerMessage(1, 17, 2, 0, b"\1\2"),
+        PeerMessage(255, top64, top64, top32, b""),
+        Announcement(node, "https://oracle-1.example:8610", 1_800_000_000),
+        Announcement(everybody, "http://ä", top64),
     ]
     return [_message(message, signer, contract) for message in messages]
 

@@ -80,9 +80,10 @@ def problem(status: int, reason: str, cure: str) -> Answer:
     return status, {"accepted": 0, "refused": [{"index": 0, "reason": reason, "cure": cure}]}
 
 
-def too_large() -> Answer:
-    """The message isn't looked at."""
-    return problem(413, "too_large", f"send at most {MAX_BEATS} heartbeats and {MAX_BODY} bytes")
+def too_large(longest: int | None = None) -> Answer:
+    """The message isn't looked at; `longest` bytes of one that is no heartbeats."""
+    most = f"{MAX_BEATS} heartbeats and {MAX_BODY} bytes" if longest is None else f"{longest} bytes"
+    return problem(413, "too_large", f"send at most {most}")
 
 
 def is_too_large(body: bytes) -> bool:

@@ -65,8 +65,8 @@ def sign(
     width or a domain of another purpose, MalformedHeartbeat for too many workloads.
     """
     written = entries.encode(workloads)
-    digest = Heartbeat(oracle, sequence, challenge, written).digest(domain)
-    return encode(SignedHeartbeat(oracle, sequence, challenge, written, signer.sign(digest)))
+    signature = signer.sign_typed(Heartbeat(oracle, sequence, challenge, written), domain)
+    return encode(SignedHeartbeat(oracle, sequence, challenge, written, signature))
 
 
 def signed_by(beat: SignedHeartbeat, domain: Domain) -> str:

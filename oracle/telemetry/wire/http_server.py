@@ -103,30 +103,36 @@ class HttpServer:
             request.protocol.asked = True
         return self._answer(request)
 
-    async def read_body(self, request: web.BaseRequest) -> bytes | Answer:
-        """The request's body, or the answer to one that is too long, too slow or broken off."""
-        if (request.content_length or 0) > MAX_BODY:
-            return too_large()
+    async def read_body(self, request: web.BaseRequest, longest: int | None = None) -> bytes | Answer:
+        """The request's body, or the answer to one that is too long, too slow or broken off.
+
+        longest: bytes of a body that is no heartbeats; for those see `answers.is_too_large`.
+        """
+        most = MAX_BODY if longest is None else longest
+        if (request.content_length or 0) > most:
+            return too_large(longest)
         try:
             if request.content.is_eof():  # it came with the headers; a deadline would cost as much as a hash
                 body: bytes | None = request.content.read_nowait()
             else:
                 async with asyncio.timeout(self.limits.body_seconds):
-                    body = await self._collect(request)
+                    body = await self._collect(request, most)
         except TimeoutError:
             return problem(408, "slow", f"send the body within {self.limits.body_seconds:g} s")
         except (web.RequestPayloadError, ConnectionError):
             return problem(400, "body", "send the whole body that the headers announce")
-        return too_large() if body is None or is_too_large(body) else body
+        if body is None or (is_too_large(body) if longest is None else len(body) > longest):
+            return too_large(longest)
+        return body
 
-    async def _collect(self, request: web.BaseRequest) -> bytes | None:
+    async def _collect(self, request: web.BaseRequest, most: int) -> bytes | None:
         """The request's body, or None for one longer than any that is taken. TimeoutError while too much waits."""
         body = b""
         try:
             async for chunk in request.content.iter_any():
                 body += chunk
                 self._buffered += len(chunk)
-                if len(body) > MAX_BODY:
+                if len(body) > most:
                     return None
                 if self._buffered > self.limits.buffered:
                     self.turned_away(TurnedAway.BUFFERED)

@@ -60,8 +60,8 @@ def issue(signer: Signer, domain: Domain, node: str, epoch: int, bits: int, tick
     written = to_bytes(bits, ticks).rstrip(b"\0")
     if len(written) > MAX_BYTES:
         raise InvalidValue(f"receipt goes up to tick {bits.bit_length() - 1}: it holds those below {8 * MAX_BYTES}")
-    digest = Receipt(node, epoch, 0, written).digest(domain)
-    return encode(SignedReceipt(node, epoch, 0, written, signer.sign(digest)))
+    signature = signer.sign_typed(Receipt(node, epoch, 0, written), domain)
+    return encode(SignedReceipt(node, epoch, 0, written, signature))
 
 
 def signed_by(receipt: SignedReceipt, domain: Domain) -> str:

@@ -106,12 +106,13 @@ def open_session(
     """
     own = _private(secret)
     node_key = own.public_key.format()
-    digest = typed_data.Session(oracle, challenge, oracle_key, node_key).digest(domain)
+    message = typed_data.Session(oracle, challenge, oracle_key, node_key)
     try:
-        session = _session(own, oracle_key, digest, raw_address(signer.address))
+        session = _session(own, oracle_key, message.digest(domain), raw_address(signer.address))
     except ValueError as error:
         raise WrongSessionKey(f"the oracle's session key 0x{oracle_key.hex()} is no key: ask it again") from error
-    return encode_opening(SessionOpening(oracle, challenge, oracle_key, node_key, signer.sign(digest))), session
+    signature = signer.sign_typed(message, domain)
+    return encode_opening(SessionOpening(oracle, challenge, oracle_key, node_key, signature)), session
 
 
 def accept_session(opening: SessionOpening, domain: Domain, secret: bytes) -> tuple[str, Session]:

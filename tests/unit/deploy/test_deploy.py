@@ -17,13 +17,15 @@ import pytest
 
 from cli.node import node
 from cli.oracle import oracle
+from oracle.service.oracle_settings import load
 from tests.project import ROOT
 
 DEPLOY = ROOT / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+SERVICE = sorted((ROOT / "oracle" / "service").glob("[a-z]*.py"))
 IMAGES = sorted((DEPLOY / "docker").glob("*.Dockerfile"))
 GROUPS: dict[str, click.Group] = {"node": node, "oracle": oracle}
-# Unit -> its command, and the file of options that is shipped for it.
+# Units whose command has its options in a file -> the command, and that file.
 COMMANDS = {
     "epochal-node": ("node run", "epochal-node.env"),
     "epochal-gateway": ("node gateway", "epochal-gateway.env"),
@@ -63,7 +65,11 @@ def copied(image: Path) -> list[tuple[Path, PurePosixPath]]:
     return found
 
 
-@pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
+def test_units__there__are_known() -> None:
+    assert {unit.stem for unit in UNITS} == {*COMMANDS, "epochal-oracle"}
+
+
+@pytest.mark.parametrize("unit", [unit for unit in UNITS if unit.stem in COMMANDS], ids=lambda path: path.stem)
 def test_unit__its_command__has_these_options(unit: Path) -> None:
     command, shipped = COMMANDS[unit.stem]
     text = re.sub(r"\\\n", " ", unit.read_text(encoding="utf-8"))
@@ -82,6 +88,33 @@ def test_unit__its_command__has_these_options(unit: Path) -> None:
     assert not missing
     # What the agent is started with passes its own reading of the command line.
     GROUPS[command.split()[0]].commands[command.split()[1]].make_context("epochal", words[2:])
+
+
+def test_unit_of_the_oracle__its_settings__are_whole_with_the_sample(tmp_path: Path) -> None:
+    text = (DEPLOY / "systemd" / "epochal-oracle.service").read_text(encoding="utf-8")
+    start = re.search(r"^ExecStart=\S+/epochal oracle run --config (\S+)$", text, flags=re.MULTILINE)
+    assert start is not None
+    assert "config" in {parameter.name for parameter in oracle.commands["run"].params}
+    given = dict(word.split("=", 1) for line in re.findall(r"^Environment=(.*)$", text, re.M) for word in line.split())
+    shipped = (DEPLOY / "systemd" / "epochal-oracle.env").read_text(encoding="utf-8")
+    given |= dict(re.findall(r"^(\w+)=(.*)$", shipped, flags=re.MULTILINE))
+    folders = {"%d": str(tmp_path / "credentials"), "%S": str(tmp_path / "state")}
+    environment = {name: re.sub("%[dS]", lambda found: folders[found[0]], value) for name, value in given.items()}
+    settings = load(DEPLOY / "oracle.sample.toml", environment)
+    loaded = re.findall(r"^LoadCredential=(\S+?):", text, flags=re.MULTILINE)
+    files = (settings.keystore, settings.password_file, settings.gas_keystore, settings.gas_password_file)
+    assert [path and path.relative_to(tmp_path / "credentials").as_posix() for path in files] == loaded
+    assert settings.state == tmp_path / "state" / "epochal-oracle"
+
+
+@pytest.mark.parametrize("name", ["epochal-oracle", "epochal-oracle-intake"])
+def test_unit__of_who_asks_for_the_clock__lets_it_ask(name: str) -> None:
+    """Without this the first look at the clock's state would be the process's end: a refused call kills."""
+    text = (DEPLOY / "systemd" / f"{name}.service").read_text(encoding="utf-8")
+    calls = re.findall(r"^SystemCallFilter=(.*)$", text, flags=re.MULTILINE)
+    assert {"@system-service", "adjtimex", "clock_adjtime"} <= {word for line in calls for word in line.split()}
+    assert "ProtectClock=yes" not in text
+    assert "\nCapabilityBoundingSet=\n" in text
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda path: path.stem)
@@ -128,8 +161,10 @@ def test_image__runs__unprivileged_with_hashes_and_a_real_command(image: Path) -
     assert "--require-hashes" in text
     entry = re.findall(r"^(?:ENTRYPOINT|CMD) \[(.*)\]$", text, flags=re.MULTILINE)
     arguments = [word.strip(' "') for line in entry for word in line.split(",")]
-    assert arguments[:3] == ["python", "-m", "cli.main"]
-    assert arguments[4] in GROUPS[arguments[3]].commands
+    assert arguments[:2] == ["python", "-m"]
+    assert arguments[2] in image_requirements().IMAGES[image.stem]
+    if arguments[2] == "cli.main":
+        assert arguments[4] in GROUPS[arguments[3]].commands
 
 
 def test_requirements__of_the_images__are_those_of_the_lock() -> None:
@@ -141,3 +176,18 @@ def test_requirements__of_the_images__are_those_of_the_lock() -> None:
 def test_requirements__of_the_node__are_without_the_chain() -> None:
     text = image_requirements().requirements_of("node")
     assert not re.search(r"^(web3|eth-ape|py-solc-x|numpy|psycopg)==", text, flags=re.MULTILINE)
+
+
+def test_requirements__of_the_oracle__are_without_a_compiler() -> None:
+    text = image_requirements().requirements_of("oracle")
+    assert "web3==" in text
+    assert not re.search(r"^(eth-ape|py-solc-x|matplotlib)==", text, flags=re.MULTILINE)
+    assert "node" not in {word for line in instructions(DEPLOY / "docker" / "oracle.Dockerfile") for word in line}
+
+
+def test_oracle__its_modules__load_without_a_compiler() -> None:
+    """What the list of packages leaves out isn't loaded on the way."""
+    names = ["cli.oracle", *(path.relative_to(ROOT).as_posix()[:-3].replace("/", ".") for path in SERVICE)]
+    code = f"import sys; sys.modules['solcx'] = None\nfor name in {names}: __import__(name)\n"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,12 +1,14 @@
 """Single turns of the ledger, each with numbers one can check by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import InvalidValue
 from oracle.ground.ids import KIND_ASSIGNMENT, pack
 from oracle.ground.leaves import EMPTY, Leaf
-from oracle.ground.ledger import Account, Ledger, Subject, Tally, advance
+from oracle.ground.ledger import Account, Ledger, Piece, Subject, advance
 from oracle.ground.policy import Policy
 from oracle.ground.uptime import Uptime
 
@@ -81,37 +83,36 @@ def test_advance__closing_and_reopening_in_a_window__escapes_nothing() -> None:
     first = subject(policy=WEEK, stop=1_100)
     ledger, leaves = run(Ledger(), 0, first, e0=Uptime(40, 100))
     assert leaves == (leaf(0, 100),)
-    assert ledger.tallies == {(1, 0, 9): Tally(6, Uptime(40, 100), 0)}
+    assert ledger.windows == {(1, 0, 9, 6): (Piece(ONE, 0, Uptime(40, 100), 0, {0: Uptime(40, 100)}),)}
     second = subject(TWO, opened_at=1_100, stop=1_200, policy=WEEK)
     ledger, leaves = run(ledger, 1, second, first, e1=Uptime(55, 100))
     assert leaves == (leaf(0, 100), leaf(0, 100, TWO))  # 95 of 200: below half
     other = subject(TWO, opened_at=1_100, stop=1_200, policy=WEEK, licence=8)
-    _, leaves = run(Ledger(0, tallies=ledger.tallies), 1, other, e1=Uptime(55, 100))
+    _, leaves = run(Ledger(0, windows=ledger.windows), 1, other, e1=Uptime(55, 100))
     assert leaves == (leaf(100, 100, TWO),)  # another licence is scored alone
 
 
 def test_advance__third_piece_of_a_window__is_scored_with_both_before_it() -> None:
     # 100 of 100 s earn 100; with 0 of 100 the window stands at exactly half, so all 200 s are earned; one more
     # second down and the window fails, but what was earned stays.
-    ledger, tally = Ledger(), (1, 0, 9)
-    turns = ((100, 100, Tally(6, Uptime(100, 100), 100)), (0, 100, Tally(6, Uptime(100, 200), 200)))
-    for epoch, (up, earned, expected) in enumerate(turns):
+    ledger, window = Ledger(), (1, 0, 9, 6)
+    for epoch, up in enumerate((100, 0)):
         at = CLOCK.start(epoch)
         piece = subject(pack(1, 0, epoch + 1), opened_at=at, stop=at + 100, policy=WEEK)
         ledger, leaves = advance(ledger, CLOCK, epoch, [piece], {epoch: {piece.assignment_id: Uptime(up, 100)}}, 2)
-        assert leaves == (leaf(earned, 100, piece.assignment_id),)
-        assert ledger.tallies == {tally: expected}
+        assert leaves == (leaf(100, 100, piece.assignment_id),)
+        assert len(ledger.windows[window]) == epoch + 1
     piece = subject(pack(1, 0, 3), opened_at=1_200, stop=1_250, policy=WEEK)
     ledger, leaves = run(ledger, 2, piece, e2=Uptime(24, 50))
     assert leaves == (leaf(0, 50, piece.assignment_id),)
-    assert ledger.tallies == {tally: Tally(6, Uptime(124, 250), 200)}
+    assert [(one.measured.up, one.earned) for one in ledger.windows[window]] == [(100, 100), (0, 100), (24, 0)]
 
 
-def test_advance__window_is_over__forgets_its_tally() -> None:
+def test_advance__window_is_over__forgets_its_pieces() -> None:
     ledger, _ = run(Ledger(), 0, subject(policy=WEEK, stop=1_050), e0=Uptime(50, 50))
-    assert list(ledger.tallies) == [(1, 0, 9)]
+    assert list(ledger.windows) == [(1, 0, 9, 6)]
     ledger, _ = run(ledger, 6, subject(policy=WEEK, stop=1_050))
-    assert not ledger.tallies
+    assert not ledger.windows
 
 
 def test_advance__skipping_into_the_next_window__scores_that_alone() -> None:
@@ -206,16 +207,44 @@ def test_advance__assignment_twice__is_refused() -> None:
         run(Ledger(), 0, subject(), subject())
 
 
+FULL = Ledger(
+    7,
+    {ONE: Account(1, 2, 3, 1), TWO: Account(4, 5, 6)},
+    {ONE: Uptime(1, 3)},
+    {ONE: {7: Uptime(0, 2)}},
+    {(1, 0, 9, 6): (Piece(ONE, 5, Uptime(3, 5), 4, {5: Uptime(0, 2)}), Piece(TWO, 6, Uptime(3, 4), 2))},
+)
+
+
 def test_decode__anything_but_its_own_encoding__is_refused() -> None:
-    accounts = {ONE: Account(1, 2, 3), TWO: Account(4, 5, 6)}
-    raw = Ledger(7, accounts, {ONE: Uptime(1, 2)}, {(1, 0, 9): Tally(9, Uptime(3, 4), 2)}).encode()
-    head, row = 24, 40
+    raw = FULL.encode()
+    assert Ledger.decode(raw) == FULL
+    head, row = 32, 48
     swapped = raw[:head] + raw[head + row : head + 2 * row] + raw[head : head + row] + raw[head + 2 * row :]
     twice = raw[:head] + raw[head : head + row] * 2 + raw[head + 2 * row :]
-    more_up_than_observed = raw[: head + 2 * row + 16] + (9).to_bytes(8, "big") + raw[head + 2 * row + 24 :]
-    for bad in (b"", raw[:10], raw[:-1], raw + b"\0", b"X" + raw[1:], swapped, twice, more_up_than_observed):
+    for bad in (b"", raw[:10], raw[:-1], raw + b"\0", b"X" + raw[1:], swapped, twice, b"EpL1" + raw[4:]):
         with pytest.raises(InvalidValue):
             Ledger.decode(bad)
+
+
+WINDOW = (1, 0, 9, 6)
+WHOLE = Piece(ONE, 5, Uptime(3, 5), 4)
+IMPOSSIBLE = {
+    "loss of no open window": replace(FULL, losses={TWO: {7: Uptime(0, 2)}}),
+    "loss that lost nothing": replace(FULL, losses={ONE: {7: Uptime(2, 2)}}),
+    "loss of a piece that lost nothing": replace(FULL, windows={WINDOW: (replace(WHOLE, losses={5: Uptime(2, 2)}),)}),
+    "piece in another's slot": replace(FULL, windows={(1, 1, 9, 6): (WHOLE,)}),
+    "piece twice": replace(FULL, windows={WINDOW: (WHOLE, replace(WHOLE, counted=6))}),
+    "piece of two licences": replace(FULL, windows={WINDOW: (WHOLE,), (1, 0, 10, 6): (WHOLE,)}),
+    "more earned than observed": replace(FULL, windows={WINDOW: (replace(WHOLE, earned=6),)}),
+    "more raised than earned": replace(FULL, accounts={ONE: Account(1, 2, 3, 2)}),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_decode__what_no_ledger_holds__is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue):
+        Ledger.decode(IMPOSSIBLE[name].encode())
 
 
 def test_encode__number_beyond_its_width__is_refused() -> None:

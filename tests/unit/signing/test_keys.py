@@ -34,6 +34,23 @@ def test_load_key__no_variable__told() -> None:
         load_key("NODE_KEY", None, None, {})
 
 
+def test_load_key__remote_signer__not_asked_yet_and_alone(tmp_path: Path) -> None:
+    assert load_key(None, None, None, {}, "https://signer:9000", ADDRESS.lower()).address == ADDRESS
+    for given, told in (
+        ((None, None, None, {}, None, ADDRESS), "give either --key-env NAME or --keystore FILE or --remote-signer URL"),
+        (("NODE_KEY", None, None, {}, "http://signer", ADDRESS), "give either --key-env"),
+        ((None, None, None, {}, "http://signer", None), "--remote-signer and --signer-address belong together"),
+        ((None, None, None, {}, "http://signer", "0x12"), "--remote-signer and --signer-address: .*0x12"),
+        ((None, None, None, {}, "mqtt://me:SECRET@signer", ADDRESS), r"address \(not shown\) is no URL"),
+        ((None, None, None, {}, "http://me:SECRET@signer:x", ADDRESS), r"address \(not shown\) is no URL"),
+        (("NODE_KEY", None, None, {}, None, None, tmp_path), "give either --key-env|--remote-signer-ca-file is for"),
+        ((None, None, None, {}, "http://signer", ADDRESS, tmp_path / "ca"), "--remote-signer-ca-file .*can't be read"),
+    ):
+        with pytest.raises(KeyUnusable, match=told) as caught:
+            load_key(*given)  # type: ignore[arg-type]
+        assert "SECRET" not in str(caught.value)
+
+
 def test_load_key__keystore__opened_with_the_first_line(tmp_path: Path) -> None:
     keystore, password = tmp_path / "key.json", tmp_path / "password"
     with pytest.raises(KeyUnusable, match=r"--keystore .*key\.json: can't be read"):

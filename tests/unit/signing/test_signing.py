@@ -7,6 +7,7 @@ from eth_keys.datatypes import PrivateKey as EthKey
 from oracle.ground.address import checksummed
 from oracle.ground.errors import InvalidValue
 from oracle.ground.keccak import keccak256
+from oracle.ground.typed_data import Heartbeat, Observation
 from oracle.signing.compact import CURVE_ORDER, InvalidSignature, MalleableSignature, recover, sign
 from oracle.signing.signer import LocalSigner, Signer, derive
 
@@ -77,6 +78,16 @@ def test_signer__local_key__signs_for_its_address_and_hides_the_key() -> None:
     signer: Signer = LocalSigner(KEY)
     assert checksummed(recover(DIGEST, signer.sign(DIGEST))) == signer.address
     assert KEY.hex() not in repr(signer)
+
+
+def test_sign_typed__message_in_its_domain__is_the_digest_signed() -> None:
+    domain = Observation.domain(1, "0x" + "11" * 20)
+    message = Observation(7, 2, DIGEST)
+    assert LocalSigner(KEY).sign_typed(message, domain) == sign(KEY, message.digest(domain))
+    assert len(message.preimage(domain)) == 66
+    assert keccak256(message.preimage(domain)) == message.digest(domain)
+    with pytest.raises(InvalidValue, match="use 'Epochal Attestations'"):
+        LocalSigner(KEY).sign_typed(message, Heartbeat.domain(1, "0x" + "11" * 20))
 
 
 @pytest.mark.parametrize("key", [b"", bytes(32), CURVE_ORDER.to_bytes(32, "big"), KEY[:31]])

@@ -1,0 +1,126 @@
+"""What a member holds: peers' observations and nodes' appeals, when each came, and proofs of double signing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from oracle.committee.appeal import Appeal
+from oracle.committee.messages import Ref
+from oracle.committee.observation import SignedObservation
+
+MAX_CONTENTS: Final = 3
+"""Different contents that are held of one author for one epoch: more prove nothing new."""
+MAX_APPEALS: Final = 4_096
+MAX_APPEALS_EACH: Final = 4
+"""Of one node for one epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Equivocation:
+    """Proof that `author` signed two different observations of one epoch for one set."""
+
+    author: bytes
+    committee: int
+    first: Ref
+    second: Ref
+
+
+@dataclass(slots=True)
+class _Held:
+    """One author's observations of one epoch: the first one stands; when it came, by this oracle's clock."""
+
+    arrived: float
+    contents: dict[bytes, SignedObservation] = field(default_factory=dict)
+
+    @property
+    def first(self) -> SignedObservation:
+        return next(iter(self.contents.values()))
+
+
+class Pool:
+    """Observations by (epoch, committee, author) and by content; appeals by their hash."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[int, int], dict[bytes, _Held]] = {}
+        self._appeals: dict[bytes, tuple[float, Appeal]] = {}
+        self.equivocations: list[Equivocation] = []
+
+    def add(self, author: bytes, observation: SignedObservation, now: float = -math.inf) -> Equivocation | None:
+        """Hold an observation that `author` is known to have signed; the proof, if it is his second for that epoch."""
+        view = observation.view()
+        held = self._held.setdefault((view.epoch, view.committee), {}).setdefault(author, _Held(now))
+        content_hash = observation.content_hash
+        if content_hash in held.contents or len(held.contents) >= MAX_CONTENTS:
+            return None
+        held.contents[content_hash] = observation
+        if len(held.contents) != 2:
+            return None
+        refs = [Ref(view.epoch, one, signed.signature) for one, signed in held.contents.items()]
+        proof = Equivocation(author, view.committee, *refs)
+        self.equivocations.append(proof)
+        return proof
+
+    def of(self, epoch: int, committee: int, by: float = math.inf) -> dict[bytes, SignedObservation]:
+        """By author, in their order, the observations that stand for an epoch and came by then."""
+        held = self._held.get((epoch, committee), {})
+        return {author: held[author].first for author in sorted(held) if held[author].arrived <= by}
+
+    def epochs(self, committee: int) -> list[int]:
+        """The epochs of which anything is held for that set, ascending."""
+        return sorted(epoch for epoch, version in self._held if version == committee)
+
+    def get(self, epoch: int, committee: int, author: bytes, content_hash: bytes) -> SignedObservation | None:
+        """An author's observation by its content's hash, whether it stands or not."""
+        held = self._held.get((epoch, committee), {}).get(author)
+        return held.contents.get(content_hash) if held else None
+
+    def content(self, epoch: int, content_hash: bytes) -> SignedObservation | None:
+        """Anyone's observation with that content: oracles that saw the same have equal ones."""
+        for (each, _), held in self._held.items():
+            if each == epoch:
+                for one in held.values():
+                    if (found := one.contents.get(content_hash)) is not None:
+                        return found
+        return None
+
+    def is_full(self, epoch: int, committee: int, author: bytes) -> bool:
+        """Whether another content of that author would be dropped."""
+        held = self._held.get((epoch, committee), {}).get(author)
+        return held is not None and len(held.contents) >= MAX_CONTENTS
+
+    def add_appeal(self, appeal: Appeal, now: float = -math.inf) -> bool:
+        """Hold an appeal that was checked; whether it is new and there was room for it."""
+        if appeal.hash in self._appeals or len(self._appeals) >= MAX_APPEALS:
+            return False
+        same = sum((one.node, one.epoch) == (appeal.node, appeal.epoch) for _, one in self._appeals.values())
+        if same >= MAX_APPEALS_EACH:
+            return False
+        self._appeals[appeal.hash] = (now, appeal)
+        return True
+
+    def appeals(self, by: float = math.inf) -> list[Appeal]:
+        """The appeals that came by then, in order of their hashes."""
+        return [self._appeals[key][1] for key in sorted(self._appeals) if self._appeals[key][0] <= by]
+
+    def appeal(self, key: bytes) -> Appeal | None:
+        """An appeal by its hash."""
+        found = self._appeals.get(key)
+        return found[1] if found else None
+
+    def drop_appeals(self, keys: Iterable[bytes]) -> None:
+        """Forget appeals that can have no effect any more."""
+        for key in keys:
+            self._appeals.pop(key, None)
+
+    def forget(self, epoch: int) -> None:
+        """Drop the observations of epochs up to `epoch`, whose report is final."""
+        for key in [one for one in self._held if one[0] <= epoch]:
+            del self._held[key]
+
+
+def ref_of(observation: SignedObservation) -> Ref:
+    """How messages name an observation."""
+    return Ref(observation.view().epoch, observation.content_hash, observation.signature)

@@ -1,0 +1,315 @@
+"""The core at work: told the time and what peers bring, and what it wants done is done. One thread runs the core."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from typing import Any, Final, TypeVar
+
+from oracle.committee.appeal import Appeal
+from oracle.committee.core import Core
+from oracle.committee.effects import (
+    Alarm,
+    Effect,
+    Ended,
+    FetchAppeal,
+    FetchEvidence,
+    FetchObservation,
+    Note,
+    Outcome,
+    Send,
+    Submit,
+)
+from oracle.committee.messages import Message
+from oracle.ground.errors import EpochalError
+from oracle.peers.client import PeerClient
+from oracle.peers.errors import PeerError
+from oracle.peers.outbox import Outbox
+from oracle.service.epoch_diary import EpochDiary
+from oracle.service.logs import Event, logger
+from oracle.service.metrics import DaemonMetrics, Series
+from oracle.service.peer_book import PeerBook
+from oracle.telemetry.store.bitmaps import BitmapStore
+
+OUTCOMES: Final = "outcomes"
+"""Key of the store's state under which the last epochs' outcomes stand."""
+_ALARMS: Final = {
+    "disagreement": (Event.DISAGREEMENT, Series.DISAGREEMENTS),
+    "wrong_report": (Event.WRONG_REPORT, Series.DISAGREEMENTS),
+    "equivocation": (Event.EQUIVOCATION, Series.EQUIVOCATIONS),
+}
+_NOTES: Final = {str(each): each for each in Event}
+_T = TypeVar("_T")
+
+
+class Agreeing:
+    """Runs a core. It is the peers' server's desk, see `oracle.peers.desk.Desk`."""
+
+    def __init__(
+        self,
+        core: Core,
+        book: PeerBook,
+        client: PeerClient,
+        outbox: Outbox,
+        metrics: DaemonMetrics,
+        now: Callable[[], float],
+        submit: Callable[[Submit], object],
+        on_chain: Callable[[int], object],
+    ) -> None:
+        """`submit` brings a report on chain, `on_chain` is told the epoch of one that is there: both in a thread."""
+        self.core = core
+        self.book = book
+        self.diary = EpochDiary(core.schedule, metrics)
+        self.ended = asyncio.Event()
+        """Set whenever an epoch has its outcome."""
+        self.executor = ThreadPoolExecutor(1, "core")
+        self._client = client
+        self._outbox = outbox
+        self._metrics = metrics
+        self._now = now
+        self._submit = submit
+        self._on_chain = on_chain
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._random = random.Random()
+        self._told_waiting = ""
+        self.trouble = ""
+        """Why the agreement doesn't go on, in a line; "" while all is as it should be."""
+        self.refused_requests: Mapping[str, int] = {}
+        """What the peers' server turned away, by reason."""
+        self._generation: int | None = None
+
+    @property
+    def _store(self) -> BitmapStore:
+        return self.core.member.store
+
+    # Time.
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Be stopped with the stack, before what this stands on."""
+        stack.push_async_callback(self.stop)
+
+    async def tick(self) -> None:
+        """What is due now. To be called several times in each part of a round."""
+        now = self._now()
+        await self._do(lambda: self.core.tick(now))
+        waiting = self.core.waiting
+        self.trouble = waiting if self.core.failing else ""
+        if waiting != self._told_waiting:
+            logger().debug(Event.WAITING, reason=waiting)
+            self._told_waiting = waiting
+        self._measure()
+
+    async def in_core(self, step: Callable[[], _T]) -> _T:
+        """Run something in the core's thread, which has the chain and the store to itself."""
+        return await asyncio.get_running_loop().run_in_executor(self.executor, step)
+
+    async def stop(self) -> None:
+        """Give up what is under way; nothing durable is lost by that."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.executor.shutdown(wait=True, cancel_futures=True)
+
+    # The desk.
+
+    async def is_member(self, address: bytes) -> bool:
+        """See Desk."""
+        return self.book.is_member(address)
+
+    async def deliver(self, sender: bytes, message: Message) -> None:
+        """See Desk."""
+        self._metrics.add(Series.MESSAGES_RECEIVED, message.body.KIND.name.lower())
+        now = self._now()
+        await self._do(lambda: self.core.take(sender, message, now))
+
+    async def observation(self, epoch: int, content_hash: bytes) -> bytes | None:
+        """See Desk."""
+        found = await self.in_core(lambda: self.core.member.pool.content(epoch, content_hash))
+        return found.content + found.signature if found else None
+
+    async def appeal(self, key: bytes) -> bytes | None:
+        """See Desk."""
+        found = await self.in_core(lambda: self.core.member.pool.appeal(key))
+        return found.encode() if found else None
+
+    async def evidence(self, key: bytes) -> bytes | None:
+        """See Desk."""
+        return await self.in_core(lambda: self.core.member.evidence_by_hash(key))
+
+    async def hand_in(self, appeal: bytes) -> str:
+        """See Desk."""
+        now = self._now()
+        try:
+            read = Appeal.decode(appeal)
+            await self._do(lambda: self.core.take_appeal(read, now))
+        except EpochalError as error:
+            self._metrics.add(Series.APPEALS, "refused")
+            logger().info(Event.APPEAL_REFUSED, reason=str(error))
+            raise
+        self._metrics.add(Series.APPEALS, "taken")
+        logger().info(Event.APPEAL_RECEIVED, node="0x" + read.node.hex(), epoch=read.epoch)
+        return "0x" + read.hash.hex()
+
+    async def reports(self) -> list[dict[str, Any]]:
+        """See Desk."""
+        return [
+            {"epoch": one.epoch, "outcome": one.kind, "detail": one.detail, "times": self.diary.times(one.epoch)}
+            for one in self.core.outcomes
+        ]
+
+    async def equivocations(self) -> list[dict[str, Any]]:
+        """See Desk."""
+        found = await self.in_core(lambda: list(self.core.member.pool.equivocations))
+        return [
+            {
+                "author": "0x" + one.author.hex(),
+                "epoch": one.first.epoch,
+                "committee": one.committee,
+                "observations": [
+                    {"contentHash": "0x" + ref.content_hash.hex(), "signature": "0x" + ref.signature.hex()}
+                    for ref in (one.first, one.second)
+                ],
+            }
+            for one in found
+        ]
+
+    # What the core wants done.
+
+    async def _do(self, step: Callable[[], list[Effect]]) -> None:
+        effects = await self.in_core(lambda: self._sealed(step()))
+        until = self._now() + 2 * self.core.schedule.part
+        for effect, envelope in effects:
+            match effect:
+                case Send():
+                    for peer in effect.to:
+                        self._outbox.post(peer, envelope, until)
+                case FetchObservation():
+                    self._go(self._fetch_observation(effect))
+                case FetchAppeal():
+                    self._go(self._fetch_appeal(effect))
+                case FetchEvidence():
+                    self._go(self._fetch_evidence(effect))
+                case Submit():
+                    self._go(self._bring(effect))
+                case Ended():
+                    await self._end(effect.outcome)
+                case Alarm():
+                    event, series = _ALARMS[effect.kind]
+                    logger().error(event, epoch=effect.epoch, text=effect.text)
+                    self._metrics.add(series)
+                case Note():
+                    self.diary.note(effect.kind, effect.epoch, self._now())
+                    logger().info(_NOTES[effect.kind], epoch=effect.epoch, text=effect.text)
+
+    def _sealed(self, effects: list[Effect]) -> list[tuple[Effect, bytes]]:
+        """Each effect, a message with its envelope: signing may ask another machine, so it is done in the thread."""
+        member = self.core.member
+        return [
+            (one, one.message.seal(member.signer, member.domain) if isinstance(one, Send) else b"") for one in effects
+        ]
+
+    def _go(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._metrics.add(Series.BUGS)
+            logger().error(Event.BUG, exc_info=error)
+
+    async def _fetch_observation(self, wanted: FetchObservation) -> None:
+        ref = wanted.ref
+        try:
+            content = await self._client.observation(self._url(wanted.peer), ref.epoch, ref.content_hash)
+            await self._do(lambda: self.core.take_content(ref, content, self._now()))
+        except EpochalError as error:
+            await self._failed(wanted.peer, ref.content_hash, "observation", error)
+
+    async def _fetch_appeal(self, wanted: FetchAppeal) -> None:
+        try:
+            appeal = Appeal.decode(await self._client.appeal(self._url(wanted.peer), wanted.hash))
+            await self._do(lambda: self.core.take_appeal(appeal, self._now()))
+        except EpochalError as error:
+            await self._failed(wanted.peer, wanted.hash, "appeal", error)
+
+    async def _failed(self, peer: bytes, key: bytes, what: str, error: EpochalError) -> None:
+        await self.in_core(lambda: self.core.fetch_failed(peer, key))
+        logger().info(Event.OBSERVATION_REFUSED, peer="0x" + peer.hex(), what=what, reason=str(error))
+
+    async def _fetch_evidence(self, wanted: FetchEvidence) -> None:
+        report = wanted.report
+        peers = self.book.others(self.core.member.address)
+        self._random.shuffle(peers)
+        reasons = []
+        for peer in peers:
+            try:
+                evidence = await self._client.evidence(self._url(peer), report.evidence)
+            except PeerError as error:
+                reasons.append(str(error))
+                continue
+            await self._do(lambda got=evidence: self.core.take_evidence(report, got, self._now()))  # type: ignore[misc]
+            return
+        logger().warning(Event.EVIDENCE_MISSING, epoch=report.epoch, reason="; ".join(reasons) or "no peer is known")
+
+    async def _bring(self, wanted: Submit) -> None:
+        self.diary.note("submitted", wanted.report.epoch, self._now())
+        await asyncio.to_thread(self._submit, wanted)
+
+    async def _end(self, outcome: Outcome) -> None:
+        told = [[one.epoch, one.kind, one.detail] for one in self.core.outcomes]
+        await self.in_core(lambda: self._store.put_state(OUTCOMES, json.dumps(told).encode()))
+        self.diary.note(outcome.kind, outcome.epoch, self._now())
+        self._metrics.add(Series.ROUNDS, outcome.kind)
+        if outcome.kind == "attested":
+            logger().info(Event.ATTESTED, epoch=outcome.epoch, text=outcome.detail)
+            await asyncio.to_thread(self._on_chain, outcome.epoch)
+        else:
+            event = Event.EPOCH_FAILED if outcome.kind == "failed" else Event.REPORT_DROPPED
+            logger().warning(event, epoch=outcome.epoch, reason=outcome.detail)
+        self.ended.set()
+
+    def _url(self, peer: bytes) -> str:
+        url = self.book.url(peer)
+        if url is None:
+            raise PeerError(f"0x{peer.hex()} has announced no endpoint")
+        return url
+
+    def measure_events(self, now: float) -> None:
+        """What the log of events and the chain's clock tell."""
+        events = self.core.member.reader.events
+        head, generation = events.head, events.generation
+        if head is not None:
+            self._metrics.set(Series.EVENT_LOG_BLOCK, head.number)
+            self._metrics.set(Series.FINALIZED_TIME, head.timestamp)
+        if self._generation is not None and generation > self._generation:
+            self._metrics.add(Series.REORGS, amount=generation - self._generation)
+            logger().error(Event.REORG, generation=generation)
+        self._generation = generation
+
+    def _measure(self) -> None:
+        core, metrics = self.core, self._metrics
+        metrics.set(Series.EPOCH_DUE, core.schedule.due(self._now()))
+        round_ = core.round
+        if round_ is not None:
+            pool = core.member.pool
+            metrics.set(Series.OBSERVATIONS_RECEIVED, len(pool.of(round_.epoch, round_.committee.version)))
+            metrics.set(Series.VOTES_RECEIVED, max((len(one) for one in round_.votes.values()), default=0))
+        for direction, name in (("out", "sent"), ("in", "received")):
+            metrics.set(Series.PEER_BYTES, self._client.bytes[direction], name)
+        peers = {("0x" + each.hex()): one for each, one in self._outbox.peers.items()}
+        metrics.replace(Series.PEER_REACHABLE, {each: float(bool(one.reachable)) for each, one in peers.items()})
+        metrics.set(Series.PEERS_REACHABLE, sum(bool(one.reachable) for one in peers.values()))
+        metrics.replace(Series.MESSAGES_REFUSED, {each: float(count) for each, count in self.refused_requests.items()})
+        metrics.set(Series.LAST_FINAL_EPOCH, core.last_final)
+
+
+def kept_outcomes(store: BitmapStore) -> list[Outcome]:
+    """The outcomes that an earlier run of this oracle kept."""
+    raw = store.get_state(OUTCOMES)
+    return [Outcome(epoch, kind, detail) for epoch, kind, detail in json.loads(raw)] if raw else []

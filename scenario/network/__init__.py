@@ -1,0 +1,1 @@
+"""`epochal network`: anvil, oracles and nodes as real processes, and faults between them."""
