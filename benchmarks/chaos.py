@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rich.console import Console
+
 from benchmarks.chaos_plan import alone, combined
 from oracle.ground.errors import EpochalError
 from scenario.network.faults import parse_fault
@@ -102,11 +104,12 @@ def main() -> None:
 
 def run(name: str, faults: Sequence[str], epochs: int, epoch_length: int, out: Path) -> Run:
     """One network with these faults."""
-    print(f"== {name}", flush=True)
+    console = Console()
+    console.print(f"== {name}", highlight=False, soft_wrap=True)
     parsed = tuple(parse_fault(one, ORACLES, NODES) for one in faults)
     options = NetworkOptions(out, ORACLES, NODES, epochs, epoch_length, parsed)
     try:
-        result = run_network(options, lambda line: print(line, flush=True))
+        result = run_network(options, lambda line: console.print(line, highlight=False, soft_wrap=True))
     except EpochalError as error:
         return Run(name, tuple(faults), None, str(error))
     result.save(out / "result.json")

@@ -146,8 +146,8 @@ class Chain:
         return bytes.fromhex(raw[2:])
 
     def fact(self, function: ContractFunction) -> Any:
-        """As `call` for a view function whose answer never changes. Of several endpoints, as many are asked as answer, up
-        to `agree`: enough to start with. NoContract also when the contract refuses."""
+        """As `call` for a view function whose answer never changes. Of several endpoints, as many are asked as answer,
+        up to `agree`: enough to start with. NoContract also when the contract refuses."""
         asked = "eth_call", [{"to": function.address, "data": function._encode_transaction_data()}, "latest"]
         answer: Any
         if isinstance(self._provider, Endpoints):

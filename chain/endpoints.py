@@ -127,7 +127,7 @@ class Endpoints(JSONBaseProvider):
                 answer = one.make_request(RPCEndpoint("eth_sendRawTransaction"), params)
             except RpcError:
                 continue
-            if "error" in answer:
+            if answer.get("error"):
                 refused = refused or answer
             else:
                 taken = taken or answer

@@ -94,16 +94,16 @@ class EventLog:
         self._decoder = EventDecoder({name: (one.address, one.abi) for name, one in contracts.items()})
         self._first = first_block
         self._where = str(path) if path else "the event log"
+        # Who reads doesn't wait for the chain's answers: they are asked for without the second lock.
+        self._advancing = threading.Lock()
         self._lock = threading.RLock()
-        try:
+        with self._usable():
             self._db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=30.0)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._db.executescript(_SCHEMA)
             with self._transaction():
                 self._own()
-        except sqlite3.Error as error:
-            raise EventLogUnusable(f"{self._where}: {error}; give another state folder, or mend this one") from error
 
     @staticmethod
     def of(network: Network, path: Path | None = None) -> EventLog:
@@ -119,21 +119,19 @@ class EventLog:
     @property
     def generation(self) -> int:
         """How often the log had to go back, since its file was made."""
-        with self._lock:
-            return int(self._fact("generation") or 0)
+        return int(self._fact("generation") or 0)
 
     @property
     def head(self) -> Block | None:
         """The newest block whose events are in; None before the first."""
-        with self._lock:
-            return self._newest()
+        return self._newest()
 
     def advance(self) -> int:
         """Take up the events of blocks finalized since the last time; returns how many.
 
         RpcError, EndpointsDisagree or ChainUnsettled leave the log whole: it is as far as it came.
         """
-        with self._lock:
+        with self._advancing:
             target = self.chain.finalized()
             newest = self._go_back(target)
             taken, first = 0, newest.number + 1 if newest else self._first
@@ -157,18 +155,18 @@ class EventLog:
 
     def events(self, names: Sequence[str], after: int = 0) -> list[Event]:
         """The events of these names after a position, in the chain's order."""
-        with self._lock:
-            marks = ", ".join("?" * len(names))
-            rows = self._db.execute(
-                "SELECT position, block, block_hash, log_index, contract, name, topics, data FROM events "  # noqa: S608
-                f"WHERE name IN ({marks}) AND position > ? ORDER BY position",
-                (*names, after),
-            ).fetchall()
+        marks = ", ".join("?" * len(names))
+        rows = self._select(
+            "SELECT position, block, block_hash, log_index, contract, name, topics, data FROM events "  # noqa: S608
+            f"WHERE name IN ({marks}) AND position > ? ORDER BY position",
+            *names,
+            after,
+        )
         return [Event(*(*row[:6], self._decoder.args(*row[4:]))) for row in rows]
 
     def news(self, names: Sequence[str], mark: Mark) -> News:
         """The events of these names since a mark of the same names; all of them, `anew`, after the log went back."""
-        with self._lock, self._transaction("BEGIN"):
+        with self._transaction("BEGIN"):
             generation = int(self._fact("generation") or 0)
             anew = generation != mark.generation
             events = self.events(names, 0 if anew else mark.position)
@@ -208,7 +206,7 @@ class EventLog:
 
     def _go_back(self, target: Block) -> Block | None:
         """The newest checkpoint, after all that isn't of the chain any more was undone."""
-        rows = self._db.execute("SELECT block, hash, timestamp FROM checkpoints ORDER BY block DESC").fetchall()
+        rows = self._select("SELECT block, hash, timestamp FROM checkpoints ORDER BY block DESC")
         kept = [Block(*row) for row in rows]
         # Above the finalized height nothing can be said: an endpoint that is behind may have been asked.
         told = [block for block in kept if block.number <= target.number]
@@ -253,8 +251,8 @@ class EventLog:
         self._set_fact("generation", str(int(self._fact("generation") or 0) + 1))
 
     def _newest(self) -> Block | None:
-        row = self._db.execute("SELECT block, hash, timestamp FROM checkpoints ORDER BY block DESC LIMIT 1").fetchone()
-        return Block(*row) if row else None
+        rows = self._select("SELECT block, hash, timestamp FROM checkpoints ORDER BY block DESC LIMIT 1")
+        return Block(*rows[0]) if rows else None
 
     def _thin_out(self, head: int) -> None:
         """Drop checkpoints that lie close together for their age: some hundred are left, however long the chain."""
@@ -268,15 +266,19 @@ class EventLog:
                 after = place
 
     def _fact(self, key: str) -> str | None:
-        row = self._db.execute("SELECT value FROM facts WHERE key = ?", (key,)).fetchone()
-        return row[0] if row else None
+        rows = self._select("SELECT value FROM facts WHERE key = ?", key)
+        return rows[0][0] if rows else None
 
     def _set_fact(self, key: str, value: str) -> None:
         self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (key, value))
 
+    def _select(self, query: str, *values: object) -> list[Any]:
+        with self._usable():
+            return self._db.execute(query, values).fetchall()
+
     @contextmanager
     def _transaction(self, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-        try:
+        with self._usable():
             self._db.execute(begin)
             try:
                 yield
@@ -284,5 +286,12 @@ class EventLog:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise EventLogUnusable(f"{self._where}: {error}; see to the disk it is on") from error
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """The database for this thread alone, with its errors as EventLogUnusable."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise EventLogUnusable(f"{self._where}: {error}; see to the disk that it is on") from error

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from scenario.network.faults import KINDS, parse_fault
+from scenario.network.guests import parse_funded, parse_guest
 from scenario.network.options import SHORTEST, NetworkOptions
 from scenario.network.run import run_network
 
@@ -32,9 +34,13 @@ _EPILOG = (
 @click.option("--fault", "faults", multiple=True, metavar="FAULT", help="See below; may be repeated.")
 @click.option("--endpoints", type=int, default=1, show_default=True, help="RPC endpoints of each oracle.")
 @click.option("--wind-up", is_flag=True, help="Go on until withheld money is released and the job closed.")
+@click.option(
+    "--guest", "guests", multiple=True, metavar="ADDRESS=URL", help="A further oracle, which you run yourself."
+)
+@click.option("--fund", "funded", multiple=True, metavar="ADDRESS", help="An address to give ether to.")
 @click.option("--hold", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("network-out"), show_default=True, help="Folder.")
-def network(out: Path, oracles: int, nodes: int, faults: tuple[str, ...], **given: int) -> None:
+def network(out: Path, oracles: int, nodes: int, faults: tuple[str, ...], **given: Any) -> None:
     """Start a private chain, deploy the contracts, and run oracles and nodes as processes of their own. Tell how each
     epoch ends as the chain has it, settle what is final, let faults happen between them, and check at the end that no
     epoch was reported twice or got lost, that no liar was believed, and that every token is accounted for.
@@ -54,6 +60,8 @@ def network(out: Path, oracles: int, nodes: int, faults: tuple[str, ...], **give
         given["endpoints"],
         bool(given["hold"]),
         bool(given["wind_up"]),
+        tuple(map(parse_guest, given["guests"])),
+        tuple(map(parse_funded, given["funded"])),
     )
     result = run_network(options, lambda line: console.print(line, highlight=False, soft_wrap=True))
     result.save(out / "result.json")

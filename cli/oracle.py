@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from cli.oracle_announce import announce
-from cli.oracle_operating import doctor, settings
+from cli.oracle_operating import doctor, keygen, settings
 from cli.oracle_run import run
 from oracle.service.collecting import MakeWay
 from oracle.service.errors import SettingsError
@@ -38,6 +38,7 @@ oracle.add_command(announce)
 oracle.add_command(run)
 oracle.add_command(doctor)
 oracle.add_command(settings)
+oracle.add_command(keygen)
 
 
 @oracle.command(

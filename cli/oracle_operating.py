@@ -10,10 +10,11 @@ from pathlib import Path
 import click
 
 from oracle.service.doctor import as_json, as_text, examine, exit_code
+from oracle.service.keygen import make_key
 from oracle.service.patient import Patient
 from oracle.service.settings_docs import sample_file, settings_page, signals_page
 
-__all__ = ["doctor", "settings"]
+__all__ = ["doctor", "keygen", "settings"]
 
 _FILE = click.Path(path_type=Path)
 
@@ -26,6 +27,16 @@ def settings(page: str) -> None:
     """Print settings of `epochal oracle run`. `epochal oracle settings > oracle.toml` makes a file to begin with."""
     pages = {"sample": sample_file, "table": settings_page, "signals": signals_page}
     click.echo(pages[page](), nl=False)
+
+
+@click.command(short_help="Make a key in an encrypted file.")
+@click.argument("name", type=_FILE)
+def keygen(name: Path) -> None:
+    """Make a new key: NAME.json is its encrypted key file, NAME.password has the password. Prints the key's address.
+
+    An oracle needs two: one that signs, one that pays for transactions. Nothing is ever overwritten.
+    """
+    click.echo(make_key(name.with_name(f"{name.name}.json"), name.with_name(f"{name.name}.password")))
 
 
 @click.command(short_help="Check whether an oracle can run, and change nothing.")

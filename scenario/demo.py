@@ -22,8 +22,8 @@ from chain.client import Chain
 from chain.network import Network, NetworkSettings, Timing
 from chain.transactions import LiveSender, SteppedSender, Wallet
 from oracle.committee.errors import NotAgreed
+from oracle.committee.in_process import SignedReport, agree_on
 from oracle.committee.member import Member
-from oracle.committee.round import SignedReport, agree_on
 from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack

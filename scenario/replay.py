@@ -18,7 +18,7 @@ from chain.client import Chain
 from chain.network import Addresses, Network, NetworkSettings, Timing
 from chain.transactions import SteppedSender, Wallet
 from oracle.committee.agreement import leaves_by_id
-from oracle.committee.round import SignedReport, agree_on
+from oracle.committee.in_process import SignedReport, agree_on
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.committee.agreement import Draft, leaves_by_id
-from oracle.committee.round import SignedReport
+from oracle.committee.in_process import SignedReport
 from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf

@@ -44,13 +44,17 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What follows from a proposal: the report, its tree, the ledger after it, and the evidence behind it."""
+    """What follows from a proposal: the report, its tree, the ledger after it, and the evidence behind it.
+
+    appeals: hashes of those that it judged, which are done with once the report is final.
+    """
 
     report: EpochReport
     tree: Tree
     ledger: Ledger
     agreed: Mapping[int, Mapping[int, Uptime]]
     evidence: bytes
+    appeals: tuple[bytes, ...] = ()
 
 
 class Evidence(NamedTuple):
@@ -145,7 +149,7 @@ def draft(
         anchor=proposal.anchor,
         evidence=keccak256(evidence),
     )
-    return Draft(report, tree, ledger, agreed, evidence)
+    return Draft(report, tree, ledger, agreed, evidence, tuple(one.hash for one in proposal.appeals))
 
 
 def _check_appeals(proposal: Proposal) -> None:

@@ -11,7 +11,8 @@ from typing import Final
 from chain.client import Block
 from oracle.committee.agreement import Committee, Draft, Proposal, arranged, draft, unbundle
 from oracle.committee.anchor import AnchorReader, FinalReport, Placed
-from oracle.committee.appeal import MOST_APPEALS, Appeal, acknowledged
+from oracle.committee.appeal import Appeal, acknowledged, appeal_expired
+from oracle.committee.appeal_box import AppealBox
 from oracle.committee.errors import Disagreement, NotAgreed, Omission
 from oracle.committee.observation import SignedObservation, View, commitment
 from oracle.committee.pool import Pool
@@ -71,6 +72,7 @@ class Member:
         self.address = bytes.fromhex(signer.address[2:])
         self.domain = reader.network.report_domain
         self.pool = Pool()
+        self.appeals = AppealBox(store)
         self._last_ledger: tuple[str, Ledger] | None = None
 
     # What the chain says.
@@ -120,10 +122,6 @@ class Member:
         found = {each: self.pool.of(each, committee.version, by) for each in epochs[-most:]}
         return {each: known for each, known in found.items() if known}
 
-    def appeals(self, epoch: int, by: float = math.inf) -> list[Appeal]:
-        """The appeals that a report of `epoch` judges, of those that came `by` then."""
-        return [one for one in self.pool.appeals(by) if one.epoch <= epoch][:MOST_APPEALS]
-
     def receive(
         self, epoch: int, observations: Iterable[SignedObservation], now: float = -math.inf, at: int | None = None
     ) -> list[Disagreement]:
@@ -144,13 +142,18 @@ class Member:
 
     def hand_in(self, appeal: Appeal, now: float = -math.inf) -> bool:
         """Take a node's appeal in; whether it is new. Disagreement, with the reason, for one that proves nothing."""
-        ticks = self.clock.ticks_per_epoch
-        if not acknowledged(appeal, self._committee_of(appeal.epoch), self.reader.network.heartbeat_domain, ticks):
+        shows = self._shows(appeal)
+        if not shows:
             raise Disagreement(
                 f"appeal of 0x{appeal.node.hex()} for epoch {appeal.epoch}: no tick of it is acknowledged by f + 1 "
                 "oracles; hand in the receipts of more oracles"
             )
-        return self.pool.add_appeal(appeal, now)
+        return self.appeals.add(appeal, shows, now)
+
+    def _shows(self, appeal: Appeal) -> int:
+        """How many ticks f + 1 oracles acknowledged, as an appeal shows; Disagreement."""
+        committee, domain = self._committee_of(appeal.epoch), self.reader.network.heartbeat_domain
+        return acknowledged(appeal, committee, domain, self.clock.ticks_per_epoch).bit_count()
 
     # Reports.
 
@@ -167,7 +170,9 @@ class Member:
         if epoch not in observations:
             received = len(self.pool.of(epoch, committee.version))
             raise NotAgreed(f"epoch {epoch}: {received} observations, a quorum is {committee.quorum}")
-        return Proposal(epoch, parent.root, bytes.fromhex(anchor.hash[2:]), observations, tuple(self.appeals(epoch)))
+        return Proposal(
+            epoch, parent.root, bytes.fromhex(anchor.hash[2:]), observations, tuple(self.appeals.standing(epoch))
+        )
 
     def draft(self, proposal: Proposal, by: float = math.inf) -> Draft:
         """What follows from a proposal by this oracle's own reading of the chain.
@@ -198,8 +203,8 @@ class Member:
             used = {one.author(self.domain) for one in proposal.observations.get(epoch, ())}
             if len(known) >= committee.quorum:
                 omitted += [(author, known[author]) for author in known if author not in used]
-        used_appeals = {one.hash for one in proposal.appeals}
-        appeals = [one for one in self.appeals(proposal.epoch, by) if one.hash not in used_appeals]
+        used_appeals = [(one.node, one.epoch, self._shows(one)) for one in proposal.appeals]
+        appeals = self.appeals.lacking(proposal.epoch, by, used_appeals)
         if omitted:
             what = f"observation of 0x{omitted[0][0].hex()}"
         elif appeals:
@@ -242,7 +247,7 @@ class Member:
             return True
         return self.evidence_of(report) is not None
 
-    def catch_up(self, evidence: bytes, report: FinalReport | None = None) -> None:
+    def catch_up(self, evidence: bytes, report: FinalReport | None = None) -> Draft:
         """Rebuild what is behind the last final report, or behind `report`, from its evidence, and from nothing else.
 
         Disagreement unless it hashes to what the chain has, and the report recomputed from it has the chain's root.
@@ -255,6 +260,7 @@ class Member:
         if made.report.root != told.root:
             raise Disagreement(f"epoch {told.epoch}: the root on chain doesn't follow from its evidence here")
         self._remember(made)
+        return made
 
     def _follow(self, proposal: Proposal, committee: Committee, parent: Ledger, anchor: Block) -> Draft:
         """What follows from a proposal in the state of its anchor."""
@@ -283,8 +289,10 @@ class Member:
         self._last_ledger = key, made.ledger
 
     def forget(self, epoch: int) -> None:
-        """Drop observations of peers up to an epoch whose report is final."""
+        """Drop observations of peers up to an epoch whose report is final, and appeals that come too late for any."""
         self.pool.forget(epoch)
+        late = [one.hash for one in self.appeals if appeal_expired(one.epoch, epoch, self.reader.network.appeal_epochs)]
+        self.appeals.drop(late)
 
     def prune(self, epoch: int) -> None:
         """Drop ledgers of reports of epochs before `epoch`, whose own report is final, and evidence that is older."""

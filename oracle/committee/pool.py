@@ -1,21 +1,16 @@
-"""What a member holds: peers' observations and nodes' appeals, when each came, and proofs of double signing."""
+"""The observations that a member holds, when each came, and proofs of double signing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from oracle.committee.appeal import Appeal
 from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation
 
 MAX_CONTENTS: Final = 3
 """Different contents that are held of one author for one epoch: more prove nothing new."""
-MAX_APPEALS: Final = 4_096
-MAX_APPEALS_EACH: Final = 4
-"""Of one node for one epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +36,10 @@ class _Held:
 
 
 class Pool:
-    """Observations by (epoch, committee, author) and by content; appeals by their hash."""
+    """Observations by (epoch, committee, author) and by content."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[int, int], dict[bytes, _Held]] = {}
-        self._appeals: dict[bytes, tuple[float, Appeal]] = {}
         self.equivocations: list[Equivocation] = []
 
     def add(self, author: bytes, observation: SignedObservation, now: float = -math.inf) -> Equivocation | None:
@@ -90,30 +84,6 @@ class Pool:
         """Whether another content of that author would be dropped."""
         held = self._held.get((epoch, committee), {}).get(author)
         return held is not None and len(held.contents) >= MAX_CONTENTS
-
-    def add_appeal(self, appeal: Appeal, now: float = -math.inf) -> bool:
-        """Hold an appeal that was checked; whether it is new and there was room for it."""
-        if appeal.hash in self._appeals or len(self._appeals) >= MAX_APPEALS:
-            return False
-        same = sum((one.node, one.epoch) == (appeal.node, appeal.epoch) for _, one in self._appeals.values())
-        if same >= MAX_APPEALS_EACH:
-            return False
-        self._appeals[appeal.hash] = (now, appeal)
-        return True
-
-    def appeals(self, by: float = math.inf) -> list[Appeal]:
-        """The appeals that came by then, in order of their hashes."""
-        return [self._appeals[key][1] for key in sorted(self._appeals) if self._appeals[key][0] <= by]
-
-    def appeal(self, key: bytes) -> Appeal | None:
-        """An appeal by its hash."""
-        found = self._appeals.get(key)
-        return found[1] if found else None
-
-    def drop_appeals(self, keys: Iterable[bytes]) -> None:
-        """Forget appeals that can have no effect any more."""
-        for key in keys:
-            self._appeals.pop(key, None)
 
     def forget(self, epoch: int) -> None:
         """Drop the observations of epochs up to `epoch`, whose report is final."""

@@ -1,94 +1,389 @@
-"""One round of agreement among oracles that share a process: the protocol's steps without a network between them."""
+"""One epoch's round at one oracle: what it holds, what it proposes, signs and refuses, and when it submits.
+
+The steps are described in docs/protocol.md. A round is made from the member's journal and from what peers have, so one
+that a crash ended begins again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-from oracle.committee.agreement import Committee, Draft
-from oracle.committee.errors import NotAgreed
-from oracle.committee.member import Member
+from chain.client import Block, ChainUnavailable, RpcError
+from chain.endpoints import EndpointsDisagree
+from chain.events import ChainUnsettled
+from oracle.committee.agreement import Committee, Draft, Proposal
+from oracle.committee.anchor import FinalReport
+from oracle.committee.appeal import MOST_APPEALS, Appeal
+from oracle.committee.effects import Alarm, Effect, FetchAppeal, FetchObservation, Note, Send, Submit
+from oracle.committee.errors import Disagreement, NotAgreed, Omission
+from oracle.committee.member import MAX_EPOCHS, Member, describe
+from oracle.committee.messages import Body, Have, Message, Proposed, Reason, Ref, Refusal, Vote
+from oracle.committee.observation import SignedObservation
+from oracle.committee.pool import ref_of
+from oracle.committee.schedule import Schedule, distance, leader
 from oracle.ground.errors import EpochalError
+from oracle.ground.typed_data import EpochReport
+from oracle.signing.compact import InvalidSignature, recover
+from oracle.signing.remote import SignerUnavailable
+from oracle.telemetry.store.errors import StoreError
+
+TRANSIENT: Final = (RpcError, ChainUnavailable, ChainUnsettled, EndpointsDisagree, NotAgreed, SignerUnavailable)
+"""What passes by itself: the same is tried again at the next tick."""
+MAX_TRIES: Final = 4
+"""How often in a turn one thing is asked of one peer."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedReport:
-    """A report with its quorum, ready to submit: bit i of `signers` stands for member i; 64 bytes a signature."""
+@dataclass(slots=True)
+class Round:
+    """What is under way for one epoch. `emit` takes what has to be done."""
 
-    draft: Draft
-    signers: int
-    signatures: bytes
+    member: Member
+    schedule: Schedule
+    emit: Callable[[Effect], None]
+    epoch: int
+    anchor: Block
+    committee: Committee
+    parent: FinalReport
+    acting: bool
+    """Whether this oracle is of the set, and acts."""
+    turn: int = -1
+    to_observe: list[int] = field(default_factory=list)
+    proposals: dict[bytes, tuple[bytes, int, Proposed]] = field(default_factory=dict)
+    """By hash: its leader, its turn, and what it refers to."""
+    judged: dict[bytes, str] = field(default_factory=dict)
+    """By hash: "" for one that was signed, else why not."""
+    mine: list[Message] = field(default_factory=list)
+    """This oracle's own proposals and votes, in order."""
+    votes: dict[EpochReport, dict[bytes, bytes]] = field(default_factory=dict)
+    drafts: dict[EpochReport, Draft] = field(default_factory=dict)
+    quorum_at: dict[EpochReport, tuple[float, int]] = field(default_factory=dict)
+    """When a report got its quorum here, and in which turn it was proposed."""
+    submitted: set[EpochReport] = field(default_factory=set)
+    proposed_in: dict[int, frozenset[bytes]] = field(default_factory=dict)
+    """By turn, the contents and appeals of this oracle's last proposal in it."""
+    answered: set[tuple[bytes, int]] = field(default_factory=set)
+    tried: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
+    """By (peer, hash), how often it was asked for in this turn."""
+    under_way: set[tuple[bytes, bytes]] = field(default_factory=set)
+    """(peer, hash) that was asked for and hasn't come."""
+    appeals: dict[bytes, Appeal] = field(default_factory=dict)
+    """Those that came during the round, by their hash."""
+    authors: dict[Ref, bytes | None] = field(default_factory=dict)
+    trouble: str = ""
 
+    @property
+    def waiting(self) -> str:
+        """What the round waits for, in words."""
+        return self._waiting()
 
-def agree_on(epoch: int, members: Sequence[Member]) -> SignedReport:
-    """The report of an epoch that is over, signed by every member that comes to it.
+    def take_appeal(self, appeal: Appeal, fresh: bool, now: float) -> None:
+        """An appeal came that was found valid; `fresh`: it is the one to judge for its node and epoch."""
+        if len(self.appeals) < MOST_APPEALS:
+            self.appeals[appeal.hash] = appeal
+        if fresh:
+            self.tell()
+        self.go_on(now)
 
-    Leaders take turns by epoch; where one proposes nothing that a quorum signs, the next takes over. NotAgreed, with
-    every member's reason, when no leader finds a quorum.
-    """
-    reasons: list[str] = []
-    ordered, committee = _of_the_set(epoch, members, reasons)
-    _catch_up(ordered, reasons)
-    observations = []
-    for member in ordered:
-        try:
-            observations.append(member.observe(epoch))
-        except EpochalError as error:
-            reasons.append(f"{member.signer.address}: {error}")
-    for member in ordered:
-        try:
-            reasons += [f"{member.signer.address}: {error}" for error in member.receive(epoch, observations)]
-        except EpochalError as error:
-            reasons.append(f"{member.signer.address}: {error}")
-    for turn in range(len(ordered)):
-        leader = ordered[(epoch + turn) % len(ordered)]
-        try:
-            proposal = leader.propose(epoch)
-        except EpochalError as error:
-            reasons.append(f"{leader.signer.address}: {error}")
-            continue
-        signed: dict[int, tuple[Draft, bytes]] = {}
-        for member in ordered:
+    def _observe(self, now: float) -> None:
+        """Sign what this oracle saw. What passes by itself is tried again; what it must not sign it abstains from."""
+        if not self.to_observe:
+            return
+        while self.to_observe:
+            epoch = self.to_observe[0]
             try:
-                signed[committee.members.index(member.address)] = member.sign(proposal)
+                own = self.member.observe(epoch, at=self.epoch)
+            except TRANSIENT:
+                raise
             except EpochalError as error:
-                reasons.append(f"{member.signer.address}: {error}")
-        drafts = {one.report: one for one, _ in signed.values()}
-        for report, made in drafts.items():
-            agreeing = [index for index, (one, _) in sorted(signed.items()) if one.report == report]
-            if len(agreeing) >= committee.quorum:
-                return SignedReport(
-                    made,
-                    sum(1 << index for index in agreeing),
-                    b"".join(signed[index][1] for index in agreeing),
-                )
-    raise NotAgreed(f"epoch {epoch}: no quorum of {committee.quorum}; " + "; ".join(reasons))
+                self.emit(Note("abstained", epoch, describe(error)))
+            else:
+                self.member.receive(epoch, [own], now, at=self.epoch)
+                self.emit(Note("observed", epoch, f"content 0x{own.content_hash.hex()}"))
+            self.to_observe.pop(0)
+        self.tell()
 
+    def go_on(self, now: float) -> None:
+        self._observe(now)
+        turn = self.schedule.turn(self.epoch, now)
+        if turn > self.turn:
+            first = self.turn < 0
+            self.turn = turn
+            self.tried.clear()
+            if not first:
+                # Whoever was away meanwhile learns what there is.
+                self.tell()
+                for message in [one for one in self.mine if isinstance(one.body, Vote)][-1:]:
+                    self._send(message.body, turn=message.turn)
+        for key in [key for key in self.proposals if key not in self.judged]:
+            self._judge(key, now)
+        if self._may_propose(now):
+            self._propose(now)
+        self._submit_when_due(now)
 
-def _of_the_set(epoch: int, members: Sequence[Member], reasons: list[str]) -> tuple[list[Member], Committee]:
-    """The members that are of the set in force at the epoch's anchor, in its order, and that set."""
-    committee: Committee | None = None
-    for member in members:
+    def _may_propose(self, now: float) -> bool:
+        if not self.acting or leader(self.committee.members, self.epoch, self.turn) != self.member.address:
+            return False
+        return now >= self.schedule.deadline(self.epoch) or self._complete()
+
+    def _complete(self) -> bool:
+        return len(self.member.pool.of(self.epoch, self.committee.version)) == len(self.committee.members)
+
+    def _propose(self, now: float) -> None:
+        if self.member.behind:
+            raise NotAgreed(f"the evidence of the report of epoch {self.parent.epoch}")
+        proposal = self.member.propose(self.epoch)
+        refs = [ref_of(one) for epoch in sorted(proposal.observations) for one in proposal.observations[epoch]]
+        contents = frozenset([ref.signature for ref in refs] + [one.hash for one in proposal.appeals])
+        if contents <= self.proposed_in.get(self.turn, frozenset()) or self._has_quorum():
+            return
+        self.proposed_in[self.turn] = contents
+        body = Proposed(proposal.parent, proposal.anchor, tuple(refs), tuple(one.hash for one in proposal.appeals))
+        self.emit(Note("proposed", self.epoch, f"turn {self.turn}, {len(refs)} observations"))
+        self._send(body)
+        if body.hash not in self.proposals:
+            self.proposals[body.hash] = (self.member.address, self.turn, body)
+            self._judge(body.hash, now)
+
+    def _judge(self, key: bytes, now: float) -> None:
+        """Sign a proposal, refuse it, or ask for what it refers to."""
+        author, turn, body = self.proposals[key]
+        if self._missing(author, body, now):
+            return
+        if not self.acting:
+            self.judged[key] = "watching"
+            return
+        if now < self.schedule.deadline(self.epoch) and not self._uses_all(body):
+            return  # another observation may come until then
+        if self.member.behind:
+            raise NotAgreed(f"the evidence of the report of epoch {self.parent.epoch}")
+        proposal = self._resolve(body)
         try:
-            committee = member.reader.committee(member.anchor(epoch))
-            break
+            made, signature = self.member.sign(proposal, self.schedule.deadline(self.epoch))
+        except Omission as error:
+            refs = tuple(ref_of(one) for one in error.observations)
+            hashes = tuple(one.hash for one in error.appeals)
+            self._refuse(key, author, Refusal(key, Reason.OMITS, refs, hashes, describe(error)))
+        except (*TRANSIENT, StoreError):
+            raise
         except EpochalError as error:
-            reasons.append(f"{member.signer.address}: {error}")
-    if committee is None:
-        raise NotAgreed(f"epoch {epoch}: nobody can read its anchor; " + "; ".join(reasons))
-    ordered = sorted((one for one in members if one.address in committee.members), key=lambda one: one.address)
-    return ordered, committee
+            self.emit(Alarm("disagreement", self.epoch, describe(error)))
+            self._refuse(key, author, Refusal(key, Reason.DISAGREES, text=describe(error)))
+        else:
+            self.judged[key] = ""
+            self.drafts[made.report] = made
+            report = made.report
+            vote = Vote(key, report.root, report.parent, report.anchor, report.evidence, signature)
+            self.emit(Note("voted", self.epoch, f"root 0x{report.root.hex()}"))
+            self._send(vote, turn=turn)
+            self._count(self.member.address, report, signature, turn, now)
 
+    def _refuse(self, key: bytes, author: bytes, refusal: Refusal) -> None:
+        self.judged[key] = refusal.text or refusal.reason.name.lower()
+        self.trouble = self.judged[key]
+        self.emit(Note("proposal_refused", self.epoch, self.judged[key]))
+        if author != self.member.address:
+            self._send(refusal, to=(author,))
 
-def _catch_up(members: Sequence[Member], reasons: list[str]) -> None:
-    """Give whoever lacks what is behind the last final report its evidence, from any peer that has it."""
-    for member in members:
+    def take(self, sender: bytes, message: Message, now: float) -> None:
+        """A member's message. Disagreement for one that breaks the protocol."""
+        body = message.body
+        if not isinstance(body, Vote) and not self._plausible(body.refs):
+            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} names {len(body.refs)} observations")
+        match body:
+            case Have():
+                self._take_have(sender, body, now)
+            case Proposed():
+                self._take_proposal(sender, message.turn, body, now)
+            case Vote():
+                self._take_vote(sender, message.turn, body, now)
+            case Refusal():
+                self._take_refusal(sender, body, now)
+
+    def _take_have(self, sender: bytes, body: Have, now: float) -> None:
+        self._ask(sender, body.refs, body.appeals, now)
+        told = {ref.signature for ref in body.refs} | set(body.appeals)
+        if self._own_hashes() - told and (sender, self.turn) not in self.answered:
+            self.answered.add((sender, self.turn))
+            self.tell(to=(sender,))
+            for message in [one for one in self.mine if isinstance(one.body, Vote)][-1:]:
+                self._send(message.body, to=(sender,), turn=message.turn)
+
+    def _take_proposal(self, sender: bytes, turn: int, body: Proposed, now: float) -> None:
+        members = self.committee.members
+        if leader(members, self.epoch, turn) != sender:
+            raise Disagreement(f"epoch {self.epoch}: turn {turn} isn't 0x{sender.hex()}'s to propose in")
+        if sum(author == sender for author, _, _ in self.proposals.values()) > 2 * len(members) + 4:
+            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} proposed too often")
+        key = body.hash
+        if key in self.proposals:
+            return
+        self.proposals[key] = (sender, turn, body)
+        self._judge(key, now)
+        self._submit_when_due(now)
+
+    def _take_vote(self, sender: bytes, turn: int, body: Vote, now: float) -> None:
+        report = EpochReport(self.epoch, self.committee.version, body.root, body.parent, body.anchor, body.evidence)
         try:
-            if not member.behind:
+            signer = recover(report.digest(self.member.domain), body.signature)
+        except InvalidSignature as error:
+            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()}'s vote: {error}") from error
+        if signer != sender:
+            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} votes with a signature of 0x{signer.hex()}")
+        held = self.votes.get(report)
+        if held is None and sum(sender in votes for votes in self.votes.values()) > 2 * len(self.committee.members) + 4:
+            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} votes for too many reports")
+        known = self.proposals.get(body.proposal)
+        self._count(sender, report, body.signature, known[1] if known else turn, now)
+        self._submit_when_due(now)
+
+    def _take_refusal(self, sender: bytes, body: Refusal, now: float) -> None:
+        if self.proposals.get(body.proposal, (b"",))[0] != self.member.address:
+            return
+        self.trouble = f"0x{sender.hex()} refused: {body.text or body.reason.name.lower()}"
+        self.emit(Note("refused_by_peer", self.epoch, self.trouble))
+        self._ask(sender, body.refs, body.appeals, now)
+
+    # What peers hold.
+
+    def receive(self, ref: Ref, observation: SignedObservation, now: float) -> None:
+        refused = self.member.receive(ref.epoch, [observation], now, at=self.epoch)
+        if refused:
+            raise refused[0]
+        self.emit(Note("observation_received", ref.epoch, f"of 0x{(self._author(ref) or b'').hex()}"))
+
+    def _author(self, ref: Ref) -> bytes | None:
+        """The member that signed it; None if it is nobody's of the set."""
+        if ref not in self.authors:
+            try:
+                author = ref.author(self.member.domain, self.committee.version)
+            except InvalidSignature:
+                author = b""
+            self.authors[ref] = author if author in self.committee.members else None
+        return self.authors[ref]
+
+    def _ask(self, sender: bytes, refs: Sequence[Ref], appeals: Sequence[bytes], now: float) -> None:
+        pool, version = self.member.pool, self.committee.version
+        for ref in refs:
+            if not self.parent.epoch < ref.epoch <= self.epoch:
                 continue
-            for peer in members:
-                if (evidence := peer.evidence()) is not None:
-                    member.catch_up(evidence)
-                    break
-        except EpochalError as error:
-            reasons.append(f"{member.signer.address}: {error}")
+            author = self._author(ref)
+            if author is None or pool.get(ref.epoch, version, author, ref.content_hash) is not None:
+                continue
+            if pool.is_full(ref.epoch, version, author):
+                continue
+            if (same := pool.content(ref.epoch, ref.content_hash)) is not None:
+                self.receive(ref, same.signed_as(ref.signature), now)
+            elif self._may_ask(sender, ref.content_hash):
+                self.emit(FetchObservation(sender, ref))
+        for key in appeals:
+            if self._appeal(key) is None and self._may_ask(sender, key):
+                self.emit(FetchAppeal(sender, key))
+
+    def _may_ask(self, peer: bytes, key: bytes) -> bool:
+        """Whether a peer may be asked for something now; it counts as asked."""
+        place = (peer, key)
+        if place in self.under_way or self.tried.get(place, 0) >= MAX_TRIES:
+            return False
+        self.tried[place] = self.tried.get(place, 0) + 1
+        self.under_way.add(place)
+        return True
+
+    def answered_by(self, peer: bytes, key: bytes) -> None:
+        """What a peer was asked for came, or didn't."""
+        self.under_way.discard((peer, key))
+
+    def _plausible(self, refs: Sequence[Ref]) -> bool:
+        """Whether there are no more refs than members and epochs: each costs a recovered signature."""
+        epochs = min(self.epoch - self.parent.epoch, MAX_EPOCHS)
+        return len(refs) <= epochs * len(self.committee.members)
+
+    def _missing(self, leader_: bytes, body: Proposed, now: float) -> bool:
+        """Whether anything that a proposal refers to isn't here; its leader is asked for that."""
+        self._ask(leader_, body.refs, body.appeals, now)
+        if any(self._appeal(key) is None for key in body.appeals):
+            return True
+        return any(self._get(ref) is None for ref in body.refs)
+
+    def _appeal(self, key: bytes) -> Appeal | None:
+        """An appeal that a proposal may refer to, also one that a better one replaced here."""
+        return self.member.appeals.get(key) or self.appeals.get(key)
+
+    def _get(self, ref: Ref) -> SignedObservation | None:
+        author = self._author(ref)
+        if author is None:
+            return None
+        return self.member.pool.get(ref.epoch, self.committee.version, author, ref.content_hash)
+
+    def _uses_all(self, body: Proposed) -> bool:
+        return sum(ref.epoch == self.epoch for ref in body.refs) == len(self.committee.members)
+
+    def _resolve(self, body: Proposed) -> Proposal:
+        observations: dict[int, tuple[SignedObservation, ...]] = {}
+        for ref in body.refs:
+            content = self._get(ref)
+            assert content is not None
+            observations[ref.epoch] = (*observations.get(ref.epoch, ()), content)
+        appeals = [self._appeal(key) for key in body.appeals]
+        return Proposal(
+            self.epoch, body.parent, body.anchor, observations, tuple(one for one in appeals if one is not None)
+        )
+
+    def _own_hashes(self) -> set[bytes]:
+        refs, appeals = self._held()
+        return {ref.signature for ref in refs} | set(appeals)
+
+    def _held(self) -> tuple[tuple[Ref, ...], tuple[bytes, ...]]:
+        held = self.member.held(self.parent.epoch, self.epoch, self.committee)
+        refs = [ref_of(one) for known in held.values() for one in known.values()]
+        return tuple(refs), tuple(one.hash for one in self.member.appeals.standing(self.epoch))
+
+    def tell(self, to: tuple[bytes, ...] | None = None) -> None:
+        if self.acting:
+            self._send(Have(*self._held()), to=to)
+
+    # Votes and submission.
+
+    def _count(self, voter: bytes, report: EpochReport, signature: bytes, turn: int, now: float) -> None:
+        votes = self.votes.setdefault(report, {})
+        votes.setdefault(voter, signature)
+        if len(votes) >= self.committee.quorum and report not in self.quorum_at:
+            self.quorum_at[report] = (now, turn)
+            self.emit(Note("quorum", self.epoch, f"root 0x{report.root.hex()}, {len(votes)} votes"))
+
+    def _has_quorum(self) -> bool:
+        return bool(self.quorum_at)
+
+    def _submit_when_due(self, now: float) -> None:
+        """The leader submits at once, who comes after him when it is his turn and the chain doesn't show a report."""
+        if not self.acting:
+            return
+        for report, (since, turn) in self.quorum_at.items():
+            place = distance(self.committee.members, self.epoch, turn, self.member.address)
+            if report in self.submitted or now < since + place * self.schedule.part:
+                continue
+            self.submitted.add(report)
+            votes = self.votes[report]
+            members = [index for index, one in enumerate(self.committee.members) if one in votes]
+            signatures = b"".join(votes[self.committee.members[index]] for index in members)
+            self.emit(Submit(report, sum(1 << index for index in members), signatures))
+            return
+
+    def _waiting(self) -> str:
+        if self.quorum_at:
+            return f"epoch {self.epoch}: the signed report to be on chain"
+        held = len(self.member.pool.of(self.epoch, self.committee.version))
+        votes = max((len(one) for one in self.votes.values()), default=0)
+        told = f"; {self.trouble}" if self.trouble else ""
+        return (
+            f"epoch {self.epoch}, turn {max(self.turn, 0)}: {held} observations and {votes} votes of "
+            f"{self.committee.quorum}{told}"
+        )
+
+    def _send(self, body: Body, to: tuple[bytes, ...] | None = None, turn: int | None = None) -> None:
+        message = Message(self.epoch, self.committee.version, max(self.turn, 0) if turn is None else turn, body)
+        if isinstance(body, Proposed | Vote) and to is None:
+            self.mine.append(message)
+        peers = to if to is not None else tuple(one for one in self.committee.members if one != self.member.address)
+        self.emit(Send(peers, message))

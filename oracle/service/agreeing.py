@@ -133,7 +133,7 @@ class Agreeing:
 
     async def appeal(self, key: bytes) -> bytes | None:
         """See Desk."""
-        found = await self.in_core(lambda: self.core.member.pool.appeal(key))
+        found = await self.in_core(lambda: self.core.member.appeals.get(key))
         return found.encode() if found else None
 
     async def evidence(self, key: bytes) -> bytes | None:
@@ -229,17 +229,18 @@ class Agreeing:
             content = await self._client.observation(self._url(wanted.peer), ref.epoch, ref.content_hash)
             await self._do(lambda: self.core.take_content(ref, content, self._now()))
         except EpochalError as error:
-            await self._failed(wanted.peer, ref.content_hash, "observation", error)
+            self._failed(wanted.peer, "observation", error)
+        await self.in_core(lambda: self.core.answered(wanted.peer, ref.content_hash))
 
     async def _fetch_appeal(self, wanted: FetchAppeal) -> None:
         try:
             appeal = Appeal.decode(await self._client.appeal(self._url(wanted.peer), wanted.hash))
             await self._do(lambda: self.core.take_appeal(appeal, self._now()))
         except EpochalError as error:
-            await self._failed(wanted.peer, wanted.hash, "appeal", error)
+            self._failed(wanted.peer, "appeal", error)
+        await self.in_core(lambda: self.core.answered(wanted.peer, wanted.hash))
 
-    async def _failed(self, peer: bytes, key: bytes, what: str, error: EpochalError) -> None:
-        await self.in_core(lambda: self.core.fetch_failed(peer, key))
+    def _failed(self, peer: bytes, what: str, error: EpochalError) -> None:
         logger().info(Event.OBSERVATION_REFUSED, peer="0x" + peer.hex(), what=what, reason=str(error))
 
     async def _fetch_evidence(self, wanted: FetchEvidence) -> None:

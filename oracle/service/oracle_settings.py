@@ -53,7 +53,7 @@ class OracleSettings(DeclaredSettings):
         return self
 
     def _check_numbers(self) -> None:
-        least = {"compact_after": 0, "max_priority_gwei": 0, "min_balance_gwei": 0, "evidence_retain": 1}
+        least = {"compact_after": 0, "max_priority_gwei": 1, "min_balance_gwei": 0, "evidence_retain": 1}
         least |= {"max_fee_gwei": 1, "stuck_seconds": 1, "tick": 1, "probe_period": 1}
         wrong = [name for name, low in least.items() if getattr(self, name) < low]
         if self.retain is not None and self.retain <= self.compact_after:

@@ -204,7 +204,7 @@ class DeclaredSettings(BaseSettings):
         give="whole gwei, 1 or more",
     )
     max_priority_gwei: Whole = setting(
-        "Most of that for the block's proposer, in gwei.", 2, group="Transactions", give="whole gwei, 0 to max_fee_gwei"
+        "Most of that for the block's proposer, in gwei.", 2, group="Transactions", give="whole gwei, 1 to max_fee_gwei"
     )
     stuck_seconds: Whole = setting(
         "Seconds after which a transaction that isn't in a block is sent again with a higher fee.",

@@ -68,6 +68,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "rpc": Kind(
             "its RPC endpoints hang up; =1 only the first of them", "oracle", Decimal(0), "", Decimal(0), Decimal(9)
         ),
+        "leave": Kind("voted out of the committee, and in again at the end; it takes two epochs", "oracle"),
+        "expel": Kind("the committee is replaced for cause by one without it; it is voted in at the end", "oracle"),
         "reorg": Kind(
             "the newest blocks are replaced by empty ones",
             "chain",
@@ -83,6 +85,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "halt": Kind("the chain makes no block", "chain"),
     }
 )
+SMALLEST_COMMITTEE: Final = 4
 REHEARSALS: Final = ("liar", "equivocator", "spammer")
 
 
@@ -143,6 +146,8 @@ def parse_fault(text: str, oracles: int, nodes: int) -> Fault:
         cure = f"give more than 0, at most {_MOST_SECONDS}" if kind.lasting else "leave it out, this is a moment"
         raise BadFault(f"--fault {text}: +{seconds} seconds; {cure}")
     hit, nodes_hit, groups = _targets(text, kind, found["target"], oracles, nodes)
+    if found["name"] in ("leave", "expel") and oracles - len(hit) < SMALLEST_COMMITTEE:
+        raise BadFault(f"--fault {text}: {oracles - len(hit)} oracles are left, a committee has {SMALLEST_COMMITTEE}")
     return Fault(text, found["name"], hit, nodes_hit, groups, _value(text, kind, found["value"]), first, last, seconds)
 
 

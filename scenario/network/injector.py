@@ -29,6 +29,7 @@ class Injector:
         self._fees: list[int] = []
         self._raising: asyncio.Task[None] | None = None
         self._halts = 0
+        self._out: list[int] = []
 
     async def begin(self, fault: Fault) -> None:
         """Make it happen."""
@@ -49,6 +50,9 @@ class Injector:
                 self._restart(fault, lambda one: setattr(one, "offset", one.offset + float(fault.value)))
             case name if name in REHEARSALS:
                 self._restart(fault, lambda one: one.rehearsals.append(name))
+            case "leave" | "expel":
+                self._out += fault.oracles
+                await self._elect(at_once=fault.name == "expel")
             case "reorg":
                 await self._reorg(int(fault.value))
             case "stuck":
@@ -77,6 +81,10 @@ class Injector:
                 self._restart(fault, lambda one: setattr(one, "offset", one.offset - float(fault.value)))
             case name if name in REHEARSALS:
                 self._restart(fault, lambda one: one.rehearsals.remove(name))
+            case "leave" | "expel":
+                for number in fault.oracles:
+                    self._out.remove(number)
+                await self._elect(at_once=False)
             case "stuck":
                 self._fees.remove(int(fault.value) * GWEI)
             case "halt":
@@ -105,6 +113,10 @@ class Injector:
         for oracle in self._hit(fault):
             change(oracle)
             oracle.restart()
+
+    async def _elect(self, *, at_once: bool) -> None:
+        staying = [one.number for one in self._oracles if one.number not in self._out]
+        await asyncio.to_thread(self._world.elect, staying, at_once=at_once)
 
     async def _reorg(self, depth: int) -> None:
         def replace() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 from oracle.committee.agreement import Draft, Evidence
 from oracle.ground.typed_data import Domain
@@ -10,7 +12,9 @@ from oracle.ground.uptime import ZERO
 from scenario.network.result import EpochResult, NodeSeconds
 from scenario.network.watching import Mined, Told
 
-_EARNED_LEAST_PERCENT = 95
+_EARNED_LEAST_PERCENT: Final = 95
+_NEVER: Final = ("bug", "wrong_report")
+"""Events of oracles that no fault of a network excuses."""
 
 
 def epoch_results(
@@ -90,3 +94,16 @@ def underpaid(seconds: Iterable[NodeSeconds], unhurt: Collection[str]) -> list[s
         for one in seconds
         if one.name in unhurt and one.earned * 100 < _EARNED_LEAST_PERCENT * (one.earned + one.withheld)
     ]
+
+
+def alarms(name: str, log: Iterable[str]) -> list[str]:
+    """What in an oracle's log must never be there, each kind once."""
+    found: dict[str, str] = {}
+    for line in log:
+        if not line.startswith("{"):
+            continue
+        entry = json.loads(line)
+        if (kind := entry.get("event")) in _NEVER and kind not in found:
+            told = str(entry.get("exception") or entry.get("text") or "").strip().splitlines()
+            found[kind] = told[-1] if told else ""
+    return [f"{name}: {kind}: {told}" for kind, told in sorted(found.items())]

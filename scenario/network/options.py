@@ -9,6 +9,7 @@ from typing import Final
 from chain.network import Timing
 from oracle.ground.policy import Policy
 from scenario.network.faults import Fault
+from scenario.network.guests import Guest
 from scenario.options import BadOption
 
 PRICE: Final = 100 * 10**6
@@ -27,7 +28,8 @@ class NetworkOptions:
     """What `epochal network` is told.
 
     epochs: how many are measured. epoch_length: seconds. endpoints: RPC endpoints of each oracle. hold: go on until
-    Ctrl-C. wind_up: wait until the withheld money is released, close the job, and burn.
+    Ctrl-C. wind_up: wait until the withheld money is released, close the job, and burn. guests: members that somebody
+    else runs. funded: addresses that get ether.
     """
 
     out: Path
@@ -39,6 +41,8 @@ class NetworkOptions:
     endpoints: int = 1
     hold: bool = False
     wind_up: bool = False
+    guests: tuple[Guest, ...] = ()
+    funded: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.out.exists() and not self.out.is_dir():
@@ -53,6 +57,8 @@ class NetworkOptions:
         for option, value, least, most in limits:
             if not least <= value <= most:
                 raise BadOption(f"{option} {value}: give {least} to {most}")
+        if self.guests and not self.hold:
+            raise BadOption("--guest: give --hold too; a guest takes its time")
         for fault in self.faults:
             if not self.hold and max(int(fault.first), fault.last or 0) >= self.epochs:
                 raise BadOption(f"--fault {fault.text}: begins or ends after the {self.epochs} epochs; raise --epochs")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import signal
 import time
@@ -38,6 +39,8 @@ def run_network(options: NetworkOptions, tell: Tell) -> NetworkResult:
     tell: takes each line of news. EpochalError where it can't be started or wound up.
     """
     compiler.load()
+    # The harness's own reader tells of each reorg, which is a fault here.
+    logging.getLogger("chain").setLevel(logging.ERROR)
     for stale in ("state", "logs"):
         shutil.rmtree(options.out / stale, ignore_errors=True)
         (options.out / stale).mkdir(parents=True)
@@ -172,7 +175,7 @@ class _Run:
         again = ", once more after a reorg" if any(epoch == mined.epoch for epoch, _ in self.watch.taken_back) else ""
         self.say(
             f"[green]epoch {mined.epoch}: attested[/] {late} s after its end; {mined.signatures} of "
-            f"{self.options.oracles} oracles signed root 0x{mined.root.hex()[:8]}…{again}"
+            f"{self.options.oracles + len(self.options.guests)} oracles signed root 0x{mined.root.hex()[:8]}…{again}"
         )
 
     def _tell_failed(self) -> None:
@@ -239,6 +242,9 @@ class _Run:
         )
         hit = {f"node-{number}" for fault in options.faults for number in fault.nodes}
         self.problems += judging.underpaid(seconds, {one.name for one in world.nodes} - hit)
+        for oracle in self.oracles:
+            with oracle.log.open(encoding="utf-8", errors="replace") as log:
+                self.problems += judging.alarms(oracle.name, log)
         for one in self.at_work:
             if one.recovered is None:
                 self.problems.append(f"{one.span.fault.text}: no report that all oracles know came after its end")

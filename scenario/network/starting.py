@@ -56,7 +56,8 @@ async def start(
             await _listen(rpc, stack)
         gates.append(own)
         oracles.append(Oracle(world, index + 1, port, relay.url, rpcs))
-    nodes = [Node(world, serving, [one.heartbeats_url for one in oracles]) for serving in world.nodes]
+    heard_by = [*(one.heartbeats_url for one in oracles), *(one.heartbeats for one in options.guests)]
+    nodes = [Node(world, serving, heard_by) for serving in world.nodes]
     for member in (*oracles, *nodes):
         stack.callback(member.close)
         member.start()

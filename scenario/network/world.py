@@ -13,7 +13,7 @@ from chain.anvil import Anvil
 from chain.client import Block, Chain
 from chain.directory import announcement
 from chain.network import Network, NetworkSettings
-from chain.transactions import LiveSender, SteppedSender, Wallet
+from chain.transactions import Call, LiveSender, SteppedSender, Wallet
 from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.signing.signer import LocalSigner
@@ -78,6 +78,18 @@ class World:
         market, terms = self.market, self.market.terms_hash()
         market.sender.send([market.assign(self.job, slot, 1, node, terms) for slot, node in enumerate(self.nodes)])
 
+    def elect(self, oracles: Sequence[int], *, at_once: bool) -> None:
+        """The governor makes these oracles (numbered from 1) the committee: for cause and at once, or from the earliest
+        epoch that a set announced now can take over."""
+        chosen = sorted((self.oracles[number - 1].address for number in oracles), key=lambda one: int(one, 16))
+        calls = self.network.attestations.functions
+        if at_once:
+            function = calls.replaceCommittee(chosen)
+        else:
+            function = calls.scheduleCommittee(chosen, self.clock.epoch_at(self.head().timestamp) + 2)
+        governor = Wallet(self.chain, key_of("governor"))
+        self.market.sender.send([Call.of("committee", governor, function, 1_000_000)])
+
     def totals(self) -> audit.Totals:
         """Where the job's money is; NotConserved unless all of it is somewhere."""
         payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
@@ -99,7 +111,7 @@ def build(options: NetworkOptions, endpoints: Sequence[str], stack: AsyncExitSta
     signers = oracle_signers(options.oracles)
     settings = NetworkSettings(
         options.timing(genesis),
-        tuple(one.address for one in signers),
+        (*(one.address for one in signers), *(one.address for one in options.guests)),
         APPEAL_EPOCHS,
         2,
         PROTOCOL_SHARE_PPM,
@@ -109,7 +121,8 @@ def build(options: NetworkOptions, endpoints: Sequence[str], stack: AsyncExitSta
     nodes = market.license_nodes([f"node-{index + 1}" for index in range(options.nodes)])
     job_id, deposit = market.create_job()
     wallets = [Wallet(chain, gas_key(index + 1)) for index in range(options.oracles)]
-    chain.batch([("anvil_setBalance", [one.address, hex(_PURSE)]) for one in wallets])
+    paying = [*(one.address for one in wallets), *options.funded]
+    chain.batch([("anvil_setBalance", [one, hex(_PURSE)]) for one in paying])
     market.sender.send(
         [
             announcement(market.network, wallet, signer, endpoint, 1, 200_000)

@@ -21,7 +21,7 @@ from oracle.committee.anchor import AnchorReader
 from oracle.committee.errors import Disagreement, NotAgreed
 from oracle.committee.member import Member
 from oracle.committee.observation import SignedObservation, View, digest
-from oracle.committee.round import SignedReport, agree_on
+from oracle.committee.in_process import SignedReport, agree_on
 from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError

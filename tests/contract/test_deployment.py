@@ -70,5 +70,5 @@ def test_network__deployed__says_its_settings(world: World) -> None:
 
 def test_contracts__deployed__fit_the_size_limit(world: World) -> None:
     at = world.network.addresses
-    for address in (at.authority, at.attestations, at.licences, at.escrow, at.burner):
+    for address in (at.authority, at.attestations, at.licences, at.escrow, at.burner, at.directory):
         assert len(world.chain.w3.eth.get_code(address)) <= 24_576

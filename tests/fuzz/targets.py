@@ -11,9 +11,11 @@ from hmac import compare_digest
 from typing import Final
 
 from oracle.committee.errors import Malformed
+from oracle.committee.messages import Envelope, Have, Message, Proposed, Reason, Ref, Refusal, Vote
 from oracle.committee.observation import View
+from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
-from oracle.ground.typed_data import Heartbeat
+from oracle.ground.typed_data import EpochReport, Heartbeat
 from oracle.ground.uptime import Uptime
 from oracle.signing.compact import InvalidSignature
 from oracle.signing.signer import derive
@@ -24,6 +26,7 @@ from oracle.telemetry.intake.roster import FixedRoster
 from oracle.telemetry.intake.sessions import NodeState
 from oracle.telemetry.store.records import Kind
 from oracle.telemetry.wire import frames, heartbeat, receipt, session, workloads
+from oracle.telemetry.wire.appeal import Appeal, gather
 from oracle.telemetry.wire.errors import MalformedHeartbeat, UnknownVersion
 from oracle.telemetry.wire.workloads import Health
 
@@ -44,6 +47,16 @@ OPENING, SESSION = session.open_session(
 SEALED: Final = session.seal(SESSION, CHALLENGE, 7, REPORT)
 PLAIN: Final = session.seal(SESSION, CHALLENGE, 8)
 RECEIPT: Final = receipt.issue(ORACLE, DOMAIN, NODE.address, 17, 0b1011 << 30, 8_640)
+REPORTS: Final = EpochReport.domain(31_337, DOMAIN.contract)
+REF: Final = Ref(17, bytes(32), RECEIPT[-64:])
+BODIES: Final = (
+    Have((REF,), (b"a" * 32,)),
+    Proposed(b"p" * 32, b"a" * 32, (REF,), (b"a" * 32,)),
+    Vote(*(bytes(32),) * 5, RECEIPT[-64:]),
+    Refusal(b"p" * 32, Reason.OMITS, (REF,), (b"a" * 32,), "it omits é"),
+)
+ENVELOPES: Final = tuple(Message(17, 2, 1, body).seal(ORACLE, REPORTS) for body in BODIES)
+APPEAL: Final = gather(raw_address(NODE.address), 17, [RECEIPT], DOMAIN).encode()
 VIEW: Final = View(17, 2, {1: Uptime(3, 5), 2**64: Uptime(0, 0)})
 
 
@@ -108,6 +121,21 @@ def read_observation(content: bytes) -> None:
         _same(View.decode(content).encode(), content)
 
 
+def read_envelope(raw: bytes) -> None:
+    with suppress(Malformed):
+        envelope = Envelope.open(raw)
+        with suppress(InvalidSignature):
+            _check(raw in ENVELOPES or envelope.sender(REPORTS) != raw_address(ORACLE.address), "a forgery")
+        _same(envelope.message().body.encode(), envelope.payload)
+
+
+def read_appeal(raw: bytes) -> None:
+    with suppress(Malformed):
+        appeal = Appeal.decode(raw)
+        _same(appeal.encode(), raw)
+        _check(all((raw_address(one.node), one.epoch) == (appeal.node, appeal.epoch) for one in appeal.read()), "mixed")
+
+
 def judge_body(body: bytes) -> None:
     """Whole bodies at an intake: each heartbeat is counted once, and all together get what each alone would."""
     together, alone = _intake(), _intake()
@@ -128,6 +156,8 @@ TARGETS: Final = {
     "receipt": Target(read_receipt, (RECEIPT,)),
     "frames": Target(split_frames, (SIGNED + PLAIN + BARE, PLAIN * 3, BARE * 2 + b"\2")),
     "intake": Target(judge_body, (PLAIN * 2, PLAIN + SIGNED + SEALED, BARE + PLAIN, OPENING)),
+    "envelope": Target(read_envelope, ENVELOPES),
+    "appeal": Target(read_appeal, (APPEAL, APPEAL[:32] + bytes(2))),
     "observation": Target(read_observation, (VIEW.encode(), View(0, 0, {}).encode())),
 }
 

@@ -1,4 +1,4 @@
-"""Writes merkle.json, typed_data.json, heartbeats.json and protocol.json: what Python computes, for others to agree with.
+"""Writes the JSON files of this folder: what Python computes, for others to agree with.
 
 Run `python -m tests.vectors.generate` after a change; a unit test compares the files with what this makes and
 has ethers and OpenZeppelin's npm package confirm them. Numbers are decimal texts: JSON readers round large ones.

@@ -104,6 +104,12 @@ class Journal:
             found = self._database.rows("SELECT value FROM state WHERE key = ?", key)
         return bytes(found[0][0]) if found else None
 
+    def states(self, first: str, before: str) -> list[tuple[str, bytes]]:
+        """(key, value) of the keys from `first` up to, not including, `before`, in their order."""
+        with self._disk:
+            query = "SELECT key, value FROM state WHERE key >= ? AND key < ? ORDER BY key"
+            return [(str(key), bytes(value)) for key, value in self._database.rows(query, first, before)]
+
     def drop_state(self, first: str, before: str) -> None:
         """Forget what is kept under the keys from `first` up to, not including, `before`, in order of code points."""
         with self._disk, self._database.transaction():

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import groupby
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
+from oracle.ground.policy import Policy
 from oracle.ground.scoring import score
 from oracle.ground.uptime import ZERO, Uptime
-from tests.property.ground.histories import CLOCK, EPOCHS, Assignment, History
+from tests.property.ground.histories import CLOCK, Assignment, History, histories
 
 Appeals = Mapping[int, Mapping[int, int]]
 Place = tuple[int, int]
@@ -130,11 +132,34 @@ def had_they_seen(history: History, appeals: Iterable[tuple[int, int, int]]) -> 
 
 
 @st.composite
-def appeals_of(draw: st.DrawFn, history: History) -> list[tuple[int, int, int]]:
-    """Some appeals, as (epoch, assignment, seconds shown)."""
-    keys = [one.id for one in history.assignments]
-    one = st.tuples(st.integers(0, EPOCHS - 1), st.sampled_from(keys), st.integers(0, 70))
-    return draw(st.lists(one, max_size=12))
+def appealed_histories(draw: st.DrawFn) -> tuple[History, list[tuple[int, int, int]]]:
+    """A history in which something was lost, mostly under a policy that withholds it, and appeals for it as (epoch,
+    assignment, seconds shown)."""
+    history = draw(histories())
+    assume(history.assignments)
+    if draw(st.integers(0, 3)):
+        policy = draw(
+            st.sampled_from(
+                [
+                    Policy("liveness", 1_000_000, 0),
+                    Policy("liveness", 900_000, 900_000),
+                    Policy("liveness", 1_000_000, 500_000),
+                ]
+            )
+        )
+        history = replace(history, policy=replace(policy, window_epochs=history.policy.window_epochs))
+    lost = [
+        (epoch, one.id, seen)
+        for epoch, agreed in sorted(history.agreed.items())
+        for one in history.assignments
+        if (seen := agreed.get(one.id, ZERO)).up < seen.observed
+        and one.open_seconds(CLOCK.start(epoch), CLOCK.end(epoch))
+    ]
+    assume(lost)
+    appeals = []
+    for epoch, key, seen in draw(st.lists(st.sampled_from(lost), min_size=1, max_size=12)):
+        appeals.append((epoch, key, draw(st.sampled_from([seen.observed, seen.up + 1, 70, 30]))))
+    return history, appeals
 
 
 def handed_in(appeals: Iterable[tuple[int, int, int]]) -> dict[int, dict[int, int]]:

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import replace
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.ledger import Ledger, advance
-from tests.property.ground.appealed import Appeals, Rule, appeals_of, had_they_seen, handed_in
-from tests.property.ground.histories import CLOCK, EPOCHS, History, histories
+from tests.property.ground.appealed import Appeals, Rule, appealed_histories, had_they_seen, handed_in
+from tests.property.ground.histories import CLOCK, EPOCHS, History
 
 LONG = 2 * EPOCHS
 """An appeal span that outlasts the history."""
@@ -27,11 +27,11 @@ def step(history: History, ledger: Ledger, epoch: int, appeals: Appeals, settled
 
 
 @settings(deadline=None)
-@given(histories(), st.data())
-def test_advance__with_appeals__equals_the_rule_and_raises_earned_alone(history: History, data: st.DataObject) -> None:
-    if not history.assignments:
-        return
-    waiting = data.draw(appeals_of(history), label="appeals")
+@given(appealed_histories(), st.data())
+def test_advance__with_appeals__equals_the_rule_and_raises_earned_alone(
+    case: tuple[History, list[Shown]], data: st.DataObject
+) -> None:
+    history, waiting = case
     rule, ledger, without = Rule(history), Ledger(), Ledger()
     settled: dict[int, tuple[int, int, int]] = {}
     last: dict[int, Leaf] = {}
@@ -78,13 +78,11 @@ def reported(history: History, appeals: list[Shown], data: st.DataObject, until:
 
 
 @settings(deadline=None)
-@given(histories(), st.data())
+@given(appealed_histories(), st.data())
 def test_advance__appeals_in_any_order_over_any_reports__come_to_what_oracles_that_saw_would_have(
-    history: History, data: st.DataObject
+    case: tuple[History, list[Shown]], data: st.DataObject
 ) -> None:
-    assume(history.assignments)
-    history = replace(history, appeal_epochs=LONG)
-    appeals = data.draw(appeals_of(history), label="appeals")
+    history, appeals = replace(case[0], appeal_epochs=LONG), case[1]
     first, second = (reported(history, appeals, data, until=EPOCHS + 8) for _ in range(2))
     seen = had_they_seen(history, appeals)
     _, ideal = step(seen, Ledger(), EPOCHS + 8, {}, {})
@@ -95,12 +93,11 @@ def test_advance__appeals_in_any_order_over_any_reports__come_to_what_oracles_th
 
 
 @settings(deadline=None)
-@given(histories(), st.data())
+@given(appealed_histories(), st.data())
 def test_advance__appeals_within_a_short_span__never_beyond_what_oracles_that_saw_would_have(
-    history: History, data: st.DataObject
+    case: tuple[History, list[Shown]], data: st.DataObject
 ) -> None:
-    assume(history.assignments)
-    appeals = data.draw(appeals_of(history), label="appeals")
+    history, appeals = case
     leaves = reported(history, appeals, data, until=EPOCHS + 1)
     _, ideal = step(had_they_seen(history, appeals), Ledger(), EPOCHS + 1, {}, {})
     most = total(history, ideal)

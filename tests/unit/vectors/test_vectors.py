@@ -9,13 +9,16 @@ from typing import Any
 
 import pytest
 
+from oracle.committee import messages
+from oracle.committee.observation import SignedObservation
 from oracle.ground.address import checksummed
 from oracle.ground.errors import InvalidValue
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import InvalidProof, MalformedRange, Tree, verify, verify_range
-from oracle.ground.typed_data import Heartbeat, NodeConsent, Observation, Receipt
+from oracle.ground.typed_data import Domain, Heartbeat, NodeConsent, Observation, Receipt
 from oracle.signing.compact import recover
 from oracle.telemetry.wire import frames, heartbeat, receipt, session, workloads
+from oracle.telemetry.wire.appeal import Appeal, gather
 from tests.project import ROOT
 from tests.vectors import generate
 
@@ -45,7 +48,7 @@ def leaves_of(case: dict[str, Any]) -> list[Leaf]:
     return [Leaf(*(int(leaf[field]) for field in fields)) for leaf in case["leaves"]]
 
 
-@pytest.mark.parametrize("name", ["merkle", "typed_data", "heartbeats"])
+@pytest.mark.parametrize("name", ["merkle", "typed_data", "heartbeats", "protocol"])
 def test_files__committed__are_what_the_generator_makes(name: str) -> None:
     made = generate.text(getattr(generate, name)())
     committed = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
@@ -120,6 +123,37 @@ def test_heartbeats_file__read__has_its_fields_and_signers() -> None:
         assert [tick for tick in range(given.bits.bit_length()) if given.bits >> tick & 1] == case["up"]
     for case, raw in with_raw(vectors["bodies"]):
         assert [len(frame) for frame in frames.split(raw)] == case["sizes"]
+
+
+def test_protocol__made_by_ethers__is_our_bytes() -> None:
+    vectors = read("protocol.json")
+    made = node("confirm_protocol.mjs", vectors)
+    for name, found in made.items():
+        for ours, theirs in zip(as_list(vectors[name]), as_list(found), strict=True):
+            assert theirs == (ours if isinstance(theirs, str) else {key: ours[key] for key in theirs})
+
+
+def test_protocol_file__read__has_its_fields_and_signers() -> None:
+    vectors = read("protocol.json")
+    addresses = [bytes.fromhex(one[2:]) for one in vectors["oracles"]]
+    domains = {name: Domain(*one.values()) for name, one in vectors["domains"].items()}
+    for case in vectors["observations"]:
+        signed = SignedObservation(*raws([case["content"], case["signature"]]))
+        told = {each["assignment"]: (each["up"], each["observed"]) for each in case["ticks"]}
+        assert signed.author(domains["reports"]) == addresses[case["signer"]]
+        assert {str(key): (seen.up, seen.observed) for key, seen in signed.view().ticks.items()} == told
+    for case, raw in with_raw(vectors["messages"]):
+        envelope = messages.Envelope.open(raw)
+        assert envelope.sender(domains["reports"]) == addresses[case["signer"]]
+        message = envelope.message()
+        assert [str(message.epoch), str(message.committee), message.turn] == [
+            case[name] for name in ("epoch", "committee", "turn")
+        ]
+        assert message.body.encode() == envelope.payload
+    for case, raw in with_raw(vectors["appeals"]):
+        appeal = Appeal.decode(raw)
+        assert ["0x" + one.hex() for one in appeal.receipts] == case["receipts"]
+        assert gather(appeal.node, appeal.epoch, appeal.receipts[::-1], domains["heartbeats"]).encode() == raw
 
 
 def with_raw(cases: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bytes]]:
