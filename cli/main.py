@@ -30,6 +30,7 @@ Start here:
   epochal node run ...              the agent that sends a node's heartbeats to the oracles
   epochal oracle intake ...         an oracle's intake, which receives them
   epochal explain NODE ...          a node's ticks, and why it lost those it lost
+  epochal verify EPOCH ...          a report, recomputed from its evidence and the chain
 
 \b
 Exit status: 0 done; 1 it failed, the reason is told in one line; 2 an option or an input file is wrong, nothing was
@@ -46,6 +47,7 @@ _COMMANDS = {
     "node": "Run a node's agent.",
     "oracle": "Run an oracle.",
     "replay": "Replay a trace of availability through committee and contracts.",
+    "verify": "Recompute a report from its evidence and the chain.",
 }
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 
 import click
 
+from oracle.ground.errors import UserError
 from oracle.service.daemon import RunOptions, run_oracle
 from oracle.service.patient import Patient
 
 __all__ = ["run"]
+
+EXIT_MISCONFIGURED = 78
 
 
 @click.command(
@@ -31,6 +34,13 @@ __all__ = ["run"]
 def run(config: Path | None, watch: bool, epoch: int | None) -> None:
     """Run an oracle until Ctrl-C or SIGTERM. It may be killed at any moment and goes on where it was.
 
-    The log goes to standard error, one event a line; /live, /ready and /metrics are on `health_listen`.
+    The log goes to standard error, one event a line; /live, /ready and /metrics are on `health_listen`. Exit status 78:
+    the settings are wrong, nothing was done.
     """
-    sys.exit(run_oracle(Patient(config, os.environ), RunOptions(watch, epoch)))
+    try:
+        status = run_oracle(Patient(config, os.environ), RunOptions(watch, epoch))
+    except UserError as error:
+        # A supervisor should not start it again with the same settings.
+        click.echo(f"epochal: {error}", err=True)
+        status = EXIT_MISCONFIGURED
+    sys.exit(status)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.request import Request, urlopen
@@ -30,10 +30,11 @@ class RpcProxy:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 if not proxy.dead:
                     answer = proxy.answer(body)
-                    self.send_response(200)
-                    self.send_header("Content-Length", str(len(answer)))
-                    self.end_headers()
-                    self.wfile.write(answer)
+                    with suppress(OSError):  # who asked may have had enough of waiting
+                        self.send_response(200)
+                        self.send_header("Content-Length", str(len(answer)))
+                        self.end_headers()
+                        self.wfile.write(answer)
 
             def log_request(self, code: object = "-", size: object = "-") -> None:
                 """Says nothing."""

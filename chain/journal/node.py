@@ -16,6 +16,9 @@ from chain.transactions import GAS_CAP
 _BLOCKS = 10
 """Recent blocks whose tips tell the usual one."""
 
+_FRESH_SLOT = 25_000
+"""Gas of a storage slot written first. Which of several calls is the first to write one, their order decides."""
+
 _HERE_ALREADY = re.compile(r"already known|known transaction|already imported|already in (?:mem)?pool", re.I)
 _NONCE_USED = re.compile(r"nonce (?:is )?too low|nonce.{0,20}already used|old nonce", re.I)
 _REVERT_DATA = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
@@ -91,7 +94,7 @@ class Node:
         return Market(int(history["baseFeePerGas"][-1], 16), tips[len(tips) // 2] if tips else 0)
 
     def estimate(self, entry: Entry, block: str) -> int:
-        """The gas limit for a call, a quarter above what it takes in the state of `block`; ContractReverted."""
+        """The gas limit for a call, a quarter and a storage slot above what it takes at `block`; ContractReverted."""
         request = {"from": self._address, "to": entry.to, "data": entry.data}
         try:
             used = int(self.chain.rpc("eth_estimateGas", request, block), 16)
@@ -99,7 +102,7 @@ class Node:
             if (data := _revert_data(error)) is not None:
                 raise decode_revert(entry.label, data) from error
             raise
-        return min(GAS_CAP, used * 5 // 4)
+        return min(GAS_CAP, used * 5 // 4 + _FRESH_SLOT)
 
     def send(self, raw: str) -> str | None:
         """Hand a transaction in: None when the node has it now, or had it; else why not, in its words."""
@@ -115,7 +118,10 @@ class Node:
         """What a mined transaction reverted with, as far as the node can tell."""
         try:
             trace = self.chain.rpc("debug_traceTransaction", mined.hash, {"tracer": "callTracer"})
-            return decode_revert(entry.label, _hex_or_none(trace.get("output")) or "0x")
+            output = _hex_or_none(trace.get("output"))
+            if output in (None, "0x") and trace.get("error"):
+                return ContractReverted(entry.label, {}, f"{entry.label}: {trace['error']}")
+            return decode_revert(entry.label, output or "0x")
         except RpcError:
             pass  # not every node traces: called again in the block before, it mostly reverts alike
         request = {"from": self._address, "to": entry.to, "data": entry.data}

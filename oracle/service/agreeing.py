@@ -46,6 +46,10 @@ _NOTES: Final = {str(each): each for each in Event}
 _T = TypeVar("_T")
 
 
+class Stopping(EpochalError):
+    """Nothing more is begun: the oracle is about to end."""
+
+
 class Agreeing:
     """Runs a core. It is the peers' server's desk, see `oracle.peers.desk.Desk`."""
 
@@ -76,6 +80,7 @@ class Agreeing:
         self._tasks: set[asyncio.Task[None]] = set()
         self._random = random.Random()
         self._told_waiting = ""
+        self._stopping = False
         self.trouble = ""
         """Why the agreement doesn't go on, in a line; "" while all is as it should be."""
         self.refused_requests: Mapping[str, int] = {}
@@ -104,15 +109,18 @@ class Agreeing:
         self._measure()
 
     async def in_core(self, step: Callable[[], _T]) -> _T:
-        """Run something in the core's thread, which has the chain and the store to itself."""
+        """Run something in the core's thread, which has the chain and the store to itself. Stopping, at the end."""
+        if self._stopping:
+            raise Stopping("the oracle is stopping")
         return await asyncio.get_running_loop().run_in_executor(self.executor, step)
 
     async def stop(self) -> None:
-        """Give up what is under way; nothing durable is lost by that."""
+        """Give up what is under way, but let the core end what it is at; nothing durable is lost by that."""
+        self._stopping = True
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.executor.shutdown(wait=True, cancel_futures=True)
+        await asyncio.to_thread(self.executor.shutdown)
 
     # The desk.
 

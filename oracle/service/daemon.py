@@ -24,7 +24,7 @@ from oracle.peers.client import PeerClient
 from oracle.peers.desk import PeerLimits
 from oracle.peers.outbox import Outbox
 from oracle.peers.server import PeerServer
-from oracle.service.agreeing import Agreeing, kept_outcomes
+from oracle.service.agreeing import Agreeing, Stopping, kept_outcomes
 from oracle.service.attesting import Attesting
 from oracle.service.chain_parts import ChainParts
 from oracle.service.chain_roster import ChainRoster
@@ -245,6 +245,8 @@ class _Daemon:
     async def _refresh(self, agreeing: Agreeing, roster: ChainRoster) -> None:
         try:
             await agreeing.in_core(roster.refresh)
+        except Stopping:
+            return
         except EpochalError as error:
             logger().warning(Event.ROSTER_OLD, reason=str(error))
 
@@ -268,6 +270,8 @@ class _Daemon:
         """A bug in one tick is told and counted; the next tick comes all the same."""
         try:
             await work()  # type: ignore[misc]
+        except Stopping:
+            return
         except EpochalError as error:
             logger().warning(Event.WAITING, reason=str(error))
         except Exception as error:

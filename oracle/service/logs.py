@@ -136,6 +136,8 @@ def configure(form: Literal["json", "text"], level: str, secrets: Iterable[str] 
     root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # A tick that finds the last one still at work is as it should be, and no news.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
 
 def secrets_of(settings: OracleSettings, environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -198,7 +198,7 @@ class Oracle(Member):
         config = self._out / f"{self.name}.toml"
         config.write_text(to_toml(self.settings()), encoding="utf-8")
         keys = {KEY: self._signer_key, GAS_KEY: gas_key(self.number)}
-        return OracleProcess(self.name, config, keys, self.log)
+        return OracleProcess(self.name, config.absolute(), keys, self.log)
 
 
 def to_toml(settings: Mapping[str, object]) -> str:

@@ -244,7 +244,17 @@ def test_journal__gas_limit__as_asked_or_estimated(
     journal.plan("a", "submit", COUNTER, purse.calldata, limit)
     (sent,) = journal.step(0)
     gas = int(raw_of(chain, sent)["gas"], 16)
-    assert gas == limit if limit else 40_000 < gas < 60_000
+    assert gas == limit if limit else 60_000 < gas < 90_000
+
+
+def test_journal__too_little_gas_asked_for__failed_and_told(
+    journal: TransactionJournal, chain: Chain, purse: Purse
+) -> None:
+    journal.plan("a", "submit", COUNTER, purse.calldata, 25_000)
+    journal.step(0)
+    failed = settle(journal, chain, 1)
+    assert (failed.state, purse.count()) == (State.FAILED, 0)
+    assert "gas" in failed.reason.lower()
 
 
 def test_journal__nonce_used_by_another_journal__told_and_settled_once_each(

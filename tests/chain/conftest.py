@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures for all tests of this folder."""
+
+from __future__ import annotations
+
+from tests.chain.town import deployed, town
+
+__all__ = ["deployed", "town"]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One oracle's view of the simulated chain: late by some blocks, at times none at all."""
+
+from __future__ import annotations
+
+from random import Random
+from types import SimpleNamespace
+
+from chain.client import Block
+from chain.endpoint import RpcError
+from oracle.committee.anchor import FinalReport, Placed
+from oracle.committee.committee import Committee
+from oracle.ground.ids import pack
+from oracle.ground.ledger import Subject
+from oracle.ground.policy import Policy
+from tests.property.committee.simulation.chain import Kept, Mined, SimChain, State
+from tests.property.committee.simulation.plan import APPEAL_EPOCHS, BLOCK, GENESIS, HEARTBEATS, REPORTS
+
+NODES = ("0x" + "a1" * 20, "0x" + "b2" * 20, "0x" + "c3" * 20)
+
+
+class SimReader:
+    """Has the methods of `AnchorReader` that a member uses."""
+
+    def __init__(self, chain: SimChain, finality: int, chance: Random) -> None:
+        """`finality`: blocks from the newest one back to the finalized one."""
+        self.network = SimpleNamespace(
+            report_domain=REPORTS, heartbeat_domain=HEARTBEATS, appeal_epochs=APPEAL_EPOCHS
+        )
+        self.chain = chain
+        self.finality = finality
+        self.chance = chance
+        self.late = 0
+        """By how many blocks its provider lags."""
+        self.out = False
+        self.failing = 0.0
+        """How likely a request is to fail."""
+
+    def newest(self) -> Mined:
+        """The newest block that this oracle's provider knows; RpcError."""
+        if self.out or (self.failing and self.chance.random() < self.failing):
+            raise RpcError("the simulated provider doesn't answer")
+        return self.chain.blocks[max(0, len(self.chain.blocks) - 1 - self.late)]
+
+    def finalized(self) -> Block:
+        """See AnchorReader."""
+        number = max(0, self.newest().number - self.finality)
+        return _header(self.chain.blocks[number])
+
+    def anchor(self, time: int) -> Block | None:
+        """See AnchorReader."""
+        number = max(0, -((GENESIS - time) // BLOCK))
+        return _header(self.chain.blocks[number]) if number <= self.finalized().number else None
+
+    def committee(self, at: Block) -> Committee:
+        """See AnchorReader."""
+        state = self._state(at)
+        return Committee(state.current, state.sets[state.current - 1])
+
+    def last_final(self, at: Block) -> FinalReport:
+        """See AnchorReader."""
+        return _told(self._state(at).last) or FinalReport(-1, bytes(32), bytes(32))
+
+    def pending(self) -> FinalReport | None:
+        """See AnchorReader."""
+        newest = self.newest()
+        return _told(newest.state.at(newest.timestamp).pending)
+
+    def latest_final_epoch(self) -> int:
+        """See AnchorReader."""
+        newest = self.newest()
+        last = newest.state.at(newest.timestamp).last
+        return last.report.epoch if last else -1
+
+    def cleared(self, epoch: int) -> bool:
+        """See AnchorReader."""
+        return any(epoch in block.cleared for block in self.chain.blocks[: self.newest().number + 1])
+
+    def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
+        """See AnchorReader; in any order."""
+        known = [one for one in placed(self.chain) if one.subject.opened_at <= anchor.timestamp]
+        return self.chance.sample(known, len(known))
+
+    def _state(self, at: Block) -> State:
+        self.newest()
+        return self.chain.blocks[at.number].state.at(at.timestamp)
+
+
+def placed(chain: SimChain) -> list[Placed]:
+    """The network's assignments: one for good, one that is scored over two epochs and opens late, one that stops."""
+    start, length = GENESIS, chain.clock.length
+    ends = start + 1_000 * length
+    told = (
+        (start, ends, Policy()),
+        (start + length // 2, ends, Policy(window_epochs=2, target_ppm=900_000, floor_ppm=200_000)),
+        (start, start + 2 * length + 17, Policy(floor_ppm=0)),
+    )
+    return [
+        Placed(Subject(pack(1, slot, 1), slot + 1, opened, stop, opened, 0, 0, False, policy), NODES[slot])
+        for slot, (opened, stop, policy) in enumerate(told)
+    ]
+
+
+def _told(kept: Kept | None) -> FinalReport | None:
+    if kept is None:
+        return None
+    return FinalReport(kept.report.epoch, kept.report.root, kept.report.evidence, kept.final_at)
+
+
+def _header(block: Mined) -> Block:
+    return Block(block.number, block.hash, block.timestamp)
