@@ -39,6 +39,9 @@ def acknowledged(appeal: Appeal, committee: Committee, domain: Domain, ticks: in
         receipts = appeal.read()
     except Malformed as error:
         raise Disagreement(str(error)) from error
+    most = MOST_OF_ONE * len(committee.members)
+    if len(receipts) > most:
+        raise Disagreement(f"{where}: {len(receipts)} receipts, at most {most}")
     by_member: dict[bytes, int] = {}
     count: dict[bytes, int] = {}
     last: tuple[bytes, int, bytes] | None = None

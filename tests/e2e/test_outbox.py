@@ -143,12 +143,12 @@ def test_post__one_peer_hangs__others_get_theirs_at_once() -> None:
         slow = raw(MEMBERS[3])
         url = f"http://127.0.0.1:{hanging.sockets[0].getsockname()[1]}"
         both = Outbox(PeerClient(), {TO: served.url, slow: url}.get, FAST)
-        both.post(slow, have(), soon(0.6))
-        both.post(TO, have(), soon(0.6))
+        both.post(slow, have(), soon(2))
+        both.post(TO, have(), soon(2))
         started = time.monotonic()
         while not served.desk.taken:
             await asyncio.sleep(0.01)
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.5
         await both.idle()
         assert told(both.peers[slow]) == {"expired": 1}
         assert "no answer in time" in both.peers[slow].last_error

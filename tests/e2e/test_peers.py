@@ -362,7 +362,7 @@ def test_fetch__answer_that_is_none__is_refused_in_time(lie: str) -> None:
         started = time.monotonic()
         with pytest.raises(error, match=text):
             await (client.appeal(url, KEY) if lie == "endless" else client.observation(url, 7, KEY))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 10
 
     against(answer, story)
 
