@@ -7,40 +7,42 @@ import random
 from typing import Final
 
 ALONE: Final = (
-    "kill:2@{}+12",
-    "kill:3@{}-{}+1",
-    "kill:1,3@{}+25",
-    "pause:4@{}+15",
-    "pause:1,5@{}+25",
-    "partition:3|1,2,4,5@{}+25",
-    "partition:1,2|3,4,5@{}+25",
-    "slow:all=0.4@{}",
-    "skew:2=4@{}",
-    "skew:5=-90@{}",
-    "liar:1@{}",
-    "equivocator:2@{}",
-    "spammer:3@{}",
-    "rpc:4@{}+15",
-    "rpc:all@{}+25",
-    "reorg:chain=2@{}.3",
-    "reorg:chain=6@{}.3",
-    "stuck:chain@{}+12",
-    "halt:chain@{}+25",
-    "kill:node-1@{}+5",
+    ("kill:2@{0}+12", 1),
+    ("kill:3@{0}-{1}+1", 2),
+    ("kill:1,3@{0}+25", 2),
+    ("kill:all@{0}+5", 1),
+    ("pause:4@{0}+15", 1),
+    ("pause:1,5@{0}+25", 2),
+    ("partition:3|1,2,4,5@{0}+25", 2),
+    ("partition:1,2|3,4,5@{0}+25", 2),
+    ("slow:all=0.4@{0}-{1}", 2),
+    ("skew:2=4@{0}-{1}", 2),
+    ("skew:5=-90@{0}-{1}", 2),
+    ("liar:1@{0}-{1}", 2),
+    ("equivocator:2@{0}-{1}", 2),
+    ("spammer:3@{0}-{1}", 2),
+    ("rpc:4@{0}+15", 1),
+    ("rpc:all@{0}+25", 2),
+    ("reorg:chain=2@{0}.3", 1),
+    ("reorg:chain=6@{0}.3", 1),
+    ("stuck:chain@{0}+12", 1),
+    ("halt:chain@{0}+25", 2),
+    ("leave:5@{0}-{3}", 6),
+    ("expel:4@{0}-{1}", 4),
+    ("kill:node-1@{0}+5", 1),
 )
-"""Each kind of fault, in the epochs to be filled in: on one oracle, and where it makes a difference on more than f."""
-REST: Final = 2
-"""Epochs without a new fault after each, in which it is recovered from."""
-OVER_F: Final = 2
-"""Oracles of five that a fault has to stop for an epoch to fail."""
+"""Each kind of fault on one oracle, and where it makes a difference on more than f, with how many epochs it takes; its
+first epochs are to be filled in."""
+REST: Final = 1
+"""Epochs without a fault after each, in which it is recovered from."""
 
 
 def alone() -> tuple[list[str], int]:
     """(faults one after the other, how many epochs that takes)."""
     faults, epoch = [], 1
-    for shape in ALONE:
-        faults.append(shape.format(epoch, epoch + 1))
-        epoch += 1 + REST
+    for shape, length in ALONE:
+        faults.append(shape.format(*range(epoch, epoch + 4)))
+        epoch += length + REST
     return faults, epoch + 1
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from cli.node_appeal import appeal
 from node.settings import GatewaySettings, NodeSettings
 
 __all__ = ["node"]
@@ -124,3 +125,6 @@ def receipts(folder: Path, as_json: bool) -> None:
         for r in found:
             click.echo(f"{r.epoch:>8}  {r.oracle:42}  {r.ticks:>7,}  {r.fault or 'valid'}")
     sys.exit(any(r.fault is not None for r in found))
+
+
+node.add_command(appeal)

@@ -128,8 +128,9 @@ class ReceiptFolder:
         return [self._path / oracle / name for name in names]
 
 
-def verify_folder(path: Path) -> Iterator[Kept]:
-    """Every kept receipt in order of epoch and oracle, checked. SettingsError if `path` holds none of a node."""
+def owner_of(path: Path) -> tuple[str, Domain]:
+    """Whose receipts lie in `path`, a node's lower-case address, and the domain that they were signed in. SettingsError
+    if it holds none of a node."""
     try:
         owner = json.loads((path / _OWNER).read_text(encoding="utf-8"))
         node = "0x" + raw_address(owner["node"]).hex()
@@ -137,6 +138,12 @@ def verify_folder(path: Path) -> Iterator[Kept]:
         domain.separator()
     except (OSError, ValueError, KeyError, TypeError, EpochalError) as error:
         raise SettingsError(f"{path}: is no folder of receipts ({error}); name the one of --receipts") from error
+    return node, domain
+
+
+def verify_folder(path: Path) -> Iterator[Kept]:
+    """Every kept receipt in order of epoch and oracle, checked. SettingsError if `path` holds none of a node."""
+    node, domain = owner_of(path)
     found = []
     for file in path.glob("*/*.receipt"):
         name = _NAME.fullmatch(file.name)

@@ -12,6 +12,7 @@ from node.errors import SettingsError as SettingsError
 from node.targets import Target, parse_workloads, split_command
 from oracle.ground.address import raw_address
 from oracle.ground.errors import EpochalError, InvalidValue
+from oracle.ground.median import fault_bound
 from oracle.telemetry.wire.answers import MAX_BEATS
 
 HTTP_SCHEMES = ("http", "https")
@@ -134,6 +135,34 @@ class GatewaySettings:
         if not host or port is None or parts.path or parts.username is not None:
             raise SettingsError(f"--listen is {self.listen!r}: give host:port, such as 127.0.0.1:8700")
         return host, port
+
+
+@dataclass(frozen=True, slots=True)
+class AppealSettings:
+    """Settings of one run of `epochal node appeal`, in the order of its options.
+
+    `receipts` is the folder that the agent kept them in; `oracles` are the URLs at which oracles take appeals; `epochs`
+    those to appeal for, none: the newest that receipts are kept of; `committee_size` is how many oracles the committee
+    has, None: as many as there are URLs.
+    """
+
+    receipts: Path
+    oracles: tuple[str, ...]
+    epochs: tuple[int, ...] = ()
+    committee_size: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_oracles(self.oracles, HTTP_SCHEMES)
+        for epoch in self.epochs:
+            if not 0 <= epoch < 2**64:
+                raise SettingsError(f"--epoch is {epoch}: give the number of an epoch, from 0 up")
+        if self.committee_size is not None and not 1 <= self.committee_size <= 255:
+            raise SettingsError(f"--committee-size is {self.committee_size}: give the number of oracles, 1 to 255")
+
+    @property
+    def needed(self) -> int:
+        """f + 1: how many oracles must have acknowledged a tick for it to count."""
+        return fault_bound(self.committee_size or len(self.oracles)) + 1
 
 
 def _check_oracles(urls: tuple[str, ...], schemes: tuple[str, ...]) -> None:

@@ -68,6 +68,8 @@ class Round:
     """By (peer, hash), how often it was asked for in this turn."""
     under_way: set[tuple[bytes, bytes]] = field(default_factory=set)
     """(peer, hash) that was asked for and hasn't come."""
+    wanted: dict[bytes, dict[Ref, None]] = field(default_factory=dict)
+    """By content, who signed it: what comes once stands for all of them."""
     appeals: dict[bytes, Appeal] = field(default_factory=dict)
     """Those that came during the round, by their hash."""
     authors: dict[Ref, bytes | None] = field(default_factory=dict)
@@ -248,10 +250,13 @@ class Round:
     # What peers hold.
 
     def receive(self, ref: Ref, observation: SignedObservation, now: float) -> None:
-        refused = self.member.receive(ref.epoch, [observation], now, at=self.epoch)
-        if refused:
-            raise refused[0]
-        self.emit(Note("observation_received", ref.epoch, f"of 0x{(self._author(ref) or b'').hex()}"))
+        """An observation came; it stands for all who signed the same content. Disagreement for no valid one."""
+        waiting = self.wanted.pop(ref.content_hash, {}) | {ref: None}
+        for each in waiting:
+            refused = self.member.receive(each.epoch, [observation.signed_as(each.signature)], now, at=self.epoch)
+            if refused:
+                raise refused[0]
+            self.emit(Note("observation_received", each.epoch, f"of 0x{(self._author(each) or b'').hex()}"))
 
     def _author(self, ref: Ref) -> bytes | None:
         """The member that signed it; None if it is nobody's of the set."""
@@ -275,8 +280,10 @@ class Round:
                 continue
             if (same := pool.content(ref.epoch, ref.content_hash)) is not None:
                 self.receive(ref, same.signed_as(ref.signature), now)
-            elif self._may_ask(sender, ref.content_hash):
-                self.emit(FetchObservation(sender, ref))
+            else:
+                self.wanted.setdefault(ref.content_hash, {})[ref] = None
+                if self._may_ask(sender, ref.content_hash):
+                    self.emit(FetchObservation(sender, ref))
         for key in appeals:
             if self._appeal(key) is None and self._may_ask(sender, key):
                 self.emit(FetchAppeal(sender, key))

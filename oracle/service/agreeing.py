@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
 
 from oracle.committee.appeal import Appeal
+from oracle.committee.appeal_box import BoxFull
 from oracle.committee.core import Core
 from oracle.committee.effects import (
     Alarm,
@@ -25,9 +26,10 @@ from oracle.committee.effects import (
     Submit,
 )
 from oracle.committee.messages import Message
+from oracle.committee.round import TRANSIENT
 from oracle.ground.errors import EpochalError
 from oracle.peers.client import PeerClient
-from oracle.peers.errors import PeerError
+from oracle.peers.errors import NotNow, PeerError
 from oracle.peers.outbox import Outbox
 from oracle.service.epoch_diary import EpochDiary
 from oracle.service.logs import Event, logger
@@ -154,6 +156,10 @@ class Agreeing:
         try:
             read = Appeal.decode(appeal)
             await self._do(lambda: self.core.take_appeal(read, now))
+        except BoxFull as error:
+            raise NotNow(str(error)) from error
+        except TRANSIENT as error:
+            raise NotNow(f"it can't be judged now: {error}") from error
         except EpochalError as error:
             self._metrics.add(Series.APPEALS, "refused")
             logger().info(Event.APPEAL_REFUSED, reason=str(error))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from tests.chain.history import history
 from tests.chain.town import deployed, town
 
-__all__ = ["deployed", "town"]
+__all__ = ["deployed", "history", "town"]

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong in an epoch's round, by its mood; all of it is mended when the round is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.property.committee.simulation.plan import PART, Mood, fault_bound
+
+if TYPE_CHECKING:
+    from tests.property.committee.simulation.oracle import SimOracle
+    from tests.property.committee.simulation.simulation import Simulation
+
+AFTER_SILENCE = 4.0
+"""Seconds that a silence lasts beyond the next round's beginning: clocks differ by a little."""
+
+
+class Faults:
+    """Arranges them beforehand."""
+
+    def __init__(self, world: Simulation) -> None:
+        self.world = world
+        self.chance = Random(f"{world.plan.seed} faults")  # noqa: S311
+        self.count = 0
+
+    def arrange(self, epoch: int, mood: Mood) -> None:
+        """What goes wrong from the beginning of an epoch's round to that of the next."""
+        plan, time = self.world.plan, self.world.time
+        begin, end = plan.schedule.begin(epoch), plan.schedule.begin(epoch + 1)
+        if mood is Mood.SILENCE:
+            time.at(begin - 3, self._silence)
+            time.at(end + AFTER_SILENCE, self.mend)
+        elif mood is Mood.CHAOS:
+            moods = plan.moods
+            after = moods[epoch + 1] if epoch + 1 < len(moods) else Mood.CALM
+            for _ in range(self.chance.randint(2, 7)):
+                fault = self.chance.choice(self._faults())
+                time.at(self.chance.uniform(begin - PART, end - 2), fault)
+            if after is Mood.CALM:
+                time.at(end - 1, self.mend)
+
+    def mend(self) -> None:
+        """Everything is as it should be. Who is down comes up."""
+        world = self.world
+        world.network.calm(world.plan.swift)
+        world.lazy_miners = 0.0
+        for oracle in world.oracles:
+            oracle.reader.late = 0
+            oracle.reader.out = False
+            oracle.reader.failing = 0.0
+            oracle.store.writes_left = None
+            if oracle.number not in world.plan.lost:
+                oracle.skew = self.chance.uniform(-2.5, 2.5)
+                oracle.start()
+        world.trace(-1, "all is mended")
+
+    def _silence(self) -> None:
+        world = self.world
+        bound = fault_bound(len(world.plan.members))
+        state = world.chain.head.state.at(world.chain.head.timestamp)
+        members = [one for one in world.oracles if one.address in state.sets[-1] + state.sets[state.current - 1]]
+        good = [one for one in members if one.honest and one.number not in world.plan.lost]
+        for number, one in enumerate(self.chance.sample(good, min(len(good), bound + 1)), start=1):
+            world.network.islands[one.number] = number
+            world.trace(one.number, "is cut off")
+
+    def _faults(self) -> list[Callable[[], None]]:
+        return [
+            self._crash,
+            self._crash,
+            self._crash_at_a_write,
+            self._part,
+            self._part,
+            self._lose,
+            self._clock,
+            self._provider,
+            self._provider,
+            self._reorganise,
+            self._miners,
+            self._veto,
+            self._change,
+            self._change,
+        ]
+
+    def _some(self) -> list[SimOracle]:
+        known = [one for one in self.world.oracles if one.number not in self.world.plan.lost]
+        return self.chance.sample(known, self.chance.randint(1, len(known)))
+
+    def _crash(self) -> None:
+        for one in self._some():
+            one.crash(self.chance.uniform(0.5, 40))
+
+    def _crash_at_a_write(self) -> None:
+        for one in self._some():
+            one.store.writes_left = self.chance.randint(1, 6)
+            one.store.crash_before = self.chance.random() < 0.5
+
+    def _part(self) -> None:
+        ways = self.chance.randint(2, 4)
+        islands = {one.number: self.chance.randrange(ways) for one in self.world.oracles}
+        self.world.network.islands = islands
+        self.world.trace(-1, f"parted: {islands}")
+        self.world.time.after(self.chance.uniform(3, 60), islands.clear)  # these alone: others may have followed
+
+    def _lose(self) -> None:
+        network = self.world.network
+        network.loss, network.doubling = self.chance.uniform(0, 0.8), self.chance.uniform(0, 0.5)
+        network.slow = self.chance.uniform(0.5, 20)
+
+    def _clock(self) -> None:
+        for one in self._some():
+            one.skew = self.chance.choice((1, -1)) * self.chance.choice((3.0, 9.0, 30.0, 600.0, 7_200.0))
+            self.world.trace(one.number, f"has its clock wrong by {one.skew}")
+
+    def _provider(self) -> None:
+        for one in self._some():
+            kind = self.chance.randint(0, 2)
+            one.reader.out = kind == 0
+            one.reader.failing = 0.2 if kind == 1 else 0.0
+            one.reader.late = self.chance.randint(1, 8) if kind == 2 else 0
+
+    def _reorganise(self) -> None:
+        chain = self.world.chain
+        depth = min(self.world.plan.finality, len(chain.blocks) - 1)
+        if depth:
+            chain.reorganise(self.chance.randint(1, depth))
+            self.world.trace(-1, "the chain is reorganised")
+
+    def _miners(self) -> None:
+        self.world.lazy_miners = self.chance.uniform(0.3, 0.95)
+
+    def _veto(self) -> None:
+        self.count += 1
+        self.world.chain.send(self.world.chain.veto(f"veto {self.count}"))
+
+    def _change(self) -> None:
+        """Another committee: a member more, a member less, or another in its place."""
+        world, chance = self.world, self.chance
+        self.count += 1
+        head = world.chain.head
+        state = head.state.at(head.timestamp)
+        first = {world.oracles[one].address for one in world.plan.members}
+        spare = {world.oracles[one].address for one in world.plan.spares}
+        if not spare or state.announced:
+            return
+        changed = sorted(first | spare) if chance.random() < 0.6 else sorted(first)
+        if len(changed) == 4 and chance.random() < 0.5:
+            changed = sorted(first | spare)
+        members = tuple(changed)
+        if chance.random() < 0.6:
+            made = world.chain.schedule(f"schedule {self.count}", members)
+        else:
+            made = world.chain.supplant(f"supplant {self.count}", members)
+        world.chain.send(made)
+        world.trace(-1, f"another committee: {len(members)} members, {made.name}")

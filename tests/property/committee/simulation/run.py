@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`make simulate`: runs many seeds of the simulated committee and names those in which something was wrong.
+
+    make simulate ARGS="--seeds 5000"            seeds 0 to 4999
+    make simulate ARGS="--seed 417 --tell"       one seed, with its story
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+from collections.abc import Iterable
+
+from tests.property.committee.simulation.simulation import Result, simulate
+
+
+def main() -> int:
+    """Exits with 1 if any seed failed."""
+    parser = argparse.ArgumentParser(prog="make simulate", description="Simulate the committee in virtual time.")
+    parser.add_argument("--seeds", type=int, default=1_000, help="how many (1000)")
+    parser.add_argument("--first", type=int, default=0, help="the first one (0)")
+    parser.add_argument("--seed", type=int, help="this one alone")
+    parser.add_argument("--tell", action="store_true", help="print what happened")
+    parser.add_argument("--jobs", type=int, default=1, help="processes (1)")
+    given = parser.parse_args()
+    if given.seed is not None:
+        result = simulate(given.seed, tell=given.tell)
+        sys.stdout.writelines(line + "\n" for line in result.trace)
+        return report([result], time.monotonic())
+    seeds = range(given.first, given.first + given.seeds)
+    began = time.monotonic()
+    if given.jobs == 1:
+        return report(map(simulate, seeds), began)
+    with multiprocessing.get_context("spawn").Pool(given.jobs) as pool:
+        return report(pool.imap(simulate, seeds, chunksize=8), began)
+
+
+def report(results: Iterable[Result], began: float) -> int:
+    """Print what was wrong as it comes, and the figures."""
+    count = final = failed = 0
+    wrong: list[int] = []
+    for result in results:
+        count += 1
+        final += result.final
+        failed += result.failed
+        if result.violations:
+            wrong.append(result.seed)
+            print(f"seed {result.seed}:", *result.violations, sep="\n  ", flush=True)
+    seconds = time.monotonic() - began
+    print(
+        f"simulate: {count} seeds in {seconds:.1f} s, {final} reports final, {failed} epochs carried by later ones; "
+        + (f"wrong: {', '.join(map(str, wrong))}" if wrong else "nothing wrong")
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
