@@ -6,15 +6,27 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
+from chain.network import Network
+from cli.chain_options import chain_options, open_network
+from cli.explain_text import MoneyTold
+from cli.explain_text import as_dict as report_as_dict
+from cli.explain_text import lines as report_lines
 from oracle.ground.errors import InvalidValue
 from oracle.ground.ids import parse_assignment
 from oracle.ground.policy import Policy, from_json
+from oracle.service.errors import SettingsError
+from oracle.service.evidence_source import EvidenceMissing, EvidenceSource, read_evidence
 from oracle.service.explaining import explain_node
+from oracle.service.explaining_report import ReportTold, explain_report
+from oracle.service.reports_on_chain import NoReport
+from oracle.service.verifying import Verifier
 from oracle.telemetry.strip import as_dict
 from oracle.telemetry.strip_text import text
+from settlement.books import books_of, terms_of
 
 __all__ = ["explain"]
 
@@ -66,8 +78,10 @@ def _policy(path: Path) -> Policy:
 
 @click.command(
     cls=_Explain,
-    short_help="Show a node's ticks of an epoch, and why it lost those it lost.",
-    epilog="\b\nExample:\n  epochal explain 0x… 12 --store oracle.sqlite --assignment 7/0/1 --policy policy.json",
+    short_help="Show a node's epoch: what was seen, what the committee made of it, and the money.",
+    epilog="\b\nExamples:\n"
+    "  epochal explain 0x… 12 --store oracle.sqlite --assignment 7/0/1 --policy policy.json\n"
+    "  epochal explain 0x… 12 --network addresses.json --rpc http://127.0.0.1:8545",
 )
 @click.argument("node", metavar="NODE")
 @click.argument("epoch", metavar="[EPOCH]", type=_Epoch(), required=False)
@@ -75,7 +89,6 @@ def _policy(path: Path) -> Policy:
     "--store",
     "stores",
     multiple=True,
-    required=True,
     metavar="PATH|postgresql://...",
     help="An oracle's store; repeat it for each of its intakes. It may be in use.",
 )
@@ -93,6 +106,10 @@ def _policy(path: Path) -> Policy:
     metavar="FILE",
     help="A job's policy, JSON: tell too what it makes of the track that it names.",
 )
+@chain_options(required=False)
+@click.option(
+    "--evidence", type=click.Path(path_type=Path), metavar="FILE", help="The report's evidence; else it is fetched."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--ascii/--blocks", "ascii_only", default=None, help="Characters of the strip.  [default: what fits]")
 def explain(
@@ -101,18 +118,82 @@ def explain(
     stores: tuple[str, ...],
     assignments: tuple[str, ...],
     policy_file: Path | None,
+    addresses: Path | None,
+    rpcs: tuple[str, ...],
+    oracles: tuple[str, ...],
+    tick: int,
+    evidence: Path | None,
     as_json: bool,
     ascii_only: bool | None,
 ) -> None:
-    """Show what one oracle saw of NODE (its 0x address) in EPOCH: a share of up-time for each kind of evidence, a strip
-    of ticks, each lost span with its reason, and totals that add up to the epoch. Left out, EPOCH is the newest one
-    that is over."""
+    """Show what became of NODE (its 0x address) in EPOCH; left out, that is the newest one that is over.
+
+    With --store: what one oracle saw, a share of up-time for each kind of evidence, a strip of ticks, each lost span
+    with its reason, and totals that add up to the epoch. With --network and --rpc: what every oracle of the committee
+    signed, what they agreed on, what the job's policy makes of it, which appeals were upheld, and the money. That is
+    recomputed from the report's evidence and the chain; no oracle is believed.
+    """
+    _check(stores, addresses, rpcs, oracles, evidence)
     wanted = [_assignment(one) for one in assignments]
     policy = _policy(policy_file) if policy_file else None
-    told = explain_node(stores, node, epoch, wanted, time.time(), policy)
+    local = explain_node(stores, node, epoch, wanted, time.time(), policy) if stores else None
+    report: dict[str, Any] | None = None
+    lines: list[str] = []
+    if addresses:
+        network = open_network(addresses, rpcs)
+        source = EvidenceSource(network, oracles) if oracles or evidence is None else None
+        verifier = Verifier(network, local.tick if local else tick, source)
+        if local:
+            epoch = local.epoch
+        elif epoch is None:
+            epoch = verifier.reports.newest_epoch()
+        try:
+            told = explain_report(verifier, node, epoch, read_evidence(evidence) if evidence else None)
+        except (NoReport, EvidenceMissing) as error:
+            if local is None:
+                raise
+            lines = [str(error)]
+        else:
+            money = _money(network, told)
+            report, lines = report_as_dict(told, money), report_lines(told, money)
+            subjects = [one.subject for one in told.assignments]
+            policies = {one.policy for one in subjects}
+            if local and subjects:
+                counted = [one for one in subjects if one.policy.evidence != "liveness"]
+                keys = sorted({*wanted, *(one.assignment_id for one in counted)})
+                policy = policy or (policies.pop() if len(policies) == 1 else None)
+                local = explain_node(stores, node, epoch, keys, time.time(), policy)
     if as_json:
-        click.echo(json.dumps(as_dict(told), indent=2))
+        found = as_dict(local) if local else {"node": node.lower(), "epoch": epoch}
+        click.echo(json.dumps(found | ({"report": report} if addresses else {}), indent=2))
         return
-    if ascii_only is None:
-        ascii_only = "utf" not in (sys.stdout.encoding or "").lower() or not sys.stdout.isatty()
-    click.echo(text(told, blocks=not ascii_only), nl=False)
+    if local:
+        if ascii_only is None:
+            ascii_only = "utf" not in (sys.stdout.encoding or "").lower() or not sys.stdout.isatty()
+        click.echo(text(local, blocks=not ascii_only), nl=False)
+    elif lines:
+        click.echo(f"node {node.lower()}, epoch {epoch}")
+    if lines:
+        click.echo("\n".join([""] * bool(local) + lines))
+
+
+def _check(
+    stores: tuple[str, ...],
+    addresses: Path | None,
+    rpcs: tuple[str, ...],
+    oracles: tuple[str, ...],
+    evidence: Path | None,
+) -> None:
+    if not stores and not addresses:
+        raise SettingsError("nothing says where to look: give --store, or --network and --rpc, or all of them")
+    if bool(addresses) != bool(rpcs):
+        raise SettingsError("--network and --rpc belong together: give both")
+    if not addresses and (oracles or evidence):
+        raise SettingsError("--oracle and --evidence are read with a network's chain: give --network and --rpc too")
+
+
+def _money(network: Network, told: ReportTold) -> MoneyTold:
+    keys = [one.subject.assignment_id for one in told.assignments]
+    block = network.chain.finalized()
+    terms = {job: terms_of(network, job) for job in sorted({key >> 64 for key in keys})}
+    return MoneyTold(terms, books_of(network, keys, block) if keys else {}, block)

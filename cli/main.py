@@ -42,7 +42,7 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 # starts without the chain's code.
 _COMMANDS = {
     "demo": "A whole network on this machine, in about a minute and a half.",
-    "explain": "Show a node's ticks of an epoch, and why it lost those it lost.",
+    "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
     "network": "Anvil, oracles and nodes as real processes, and faults.",
     "node": "Run a node's agent.",
     "oracle": "Run an oracle.",

@@ -53,7 +53,7 @@ def appeal(**given: Any) -> None:
     """Gather the kept receipts of an epoch into an appeal and hand it in to each oracle.
 
     What f + 1 of 3f + 1 oracles acknowledged and the report left out is put right in a later report, by rule. Appealing
-    for an epoch in which nothing was lost, or twice, changes nothing. The exit status is 1 if some appeal was taken by no
+    for an epoch in which nothing was lost, or twice, changes nothing. The exit status is 1 if an appeal was taken by no
     oracle, or can't succeed because too few oracles' receipts are here.
     """
     from node.appeal import hand_in, prepare

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chain.network import Network
 from oracle.committee.claimed_leaves import LeafDifference
 from oracle.ground.ids import KIND_ASSIGNMENT, show_assignment
 from oracle.ground.leaves import Leaf
 from oracle.service.verifying import Verified
+
+_BY_TICKS: Final = ("ledger", "appeals", "root")
+"""Parts that come out wrong when ticks are taken for longer or shorter than they were."""
 
 
 def lines(found: Verified, network: Network, difference: LeafDifference | None, against: Path | None) -> list[str]:
@@ -33,9 +36,11 @@ def lines(found: Verified, network: Network, difference: LeafDifference | None, 
     differs = checked.differs
     if differs is not None:
         out.append(f"DIFFERS: {differs.part}: {differs.text}")
-        if differs.part == "root" and difference is None:
+        if differs.part == "root" and against is None:
+            out.append("Give --against with the leaves that are claimed to see the first other one.")
+        if differs.part in _BY_TICKS:
             out.append(
-                f"Give --against with the leaves that are claimed to see the first other one. {_tick_hint(found)}"
+                f"Ticks were taken to last {found.facts.clock.tick} s: is that what the network's oracles use (--tick)?"
             )
     elif difference is not None:
         out.append(f"DIFFERS: the report follows from its evidence, but {against} has other leaves")
@@ -102,11 +107,6 @@ def _leaf_text(difference: LeafDifference, against: Path | None) -> str:
 
 def _seconds(leaf: Leaf | None) -> str:
     return f"earned {leaf.earned:,} s of {leaf.accounted:,} s accounted" if leaf else "there is none"
-
-
-def _tick_hint(found: Verified) -> str:
-    tick = found.facts.clock.tick
-    return f"Ticks were taken to last {tick} s: is that what the network's oracles use (--tick)?"
 
 
 def _leaf(leaf: Leaf | None) -> dict[str, int] | None:

@@ -14,9 +14,9 @@ ENV PATH=/opt/packages/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=packages /opt/packages /opt/packages
 WORKDIR /opt/epochal
 COPY chain chain/
-COPY cli/__init__.py cli/main.py cli/explain.py cli/
-COPY cli/oracle.py cli/oracle_announce.py cli/oracle_operating.py cli/oracle_run.py cli/
+COPY cli cli/
 COPY oracle oracle/
+COPY settlement settlement/
 RUN install -d -o 65532 -g 65532 -m 700 /data
 ENV EPOCHAL_ORACLE_STATE=/data
 USER 65532:65532

@@ -214,7 +214,7 @@ def unbundle(evidence: bytes) -> Evidence:
             for epoch, version, members in content["committees"]
         }
         return Evidence(proposal, committee, Ledger.decode(bytes.fromhex(content["ledger"])), committees)
-    except (KeyError, TypeError, ValueError, InvalidValue) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, InvalidValue) as error:
         raise Malformed(f"evidence that can't be read: {error}") from error
 
 

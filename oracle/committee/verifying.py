@@ -142,7 +142,7 @@ def verify(bundle: bytes, claim: Claim, facts: Facts) -> Verification:
 def _read(bundle: bytes) -> Evidence:
     try:
         evidence = unbundle(bundle)
-    except (Malformed, RecursionError) as error:
+    except Malformed as error:
         raise Differs("format", str(error)) from error
     proposal = evidence.proposal
     numbers = (proposal.epoch, evidence.committee.version, *proposal.observations, *evidence.committees)

@@ -50,7 +50,8 @@ class PeerBook:
         urls = endpoints_of(self._network, sorted(members), block)
         self._tell_changes(Committee(version, sets[version]))
         self._members, self._urls = members, urls
-        self._compare(urls.get(self._own))
+        if self._own in members:  # only members' endpoints were looked up
+            self._compare(urls.get(self._own))
 
     def _tell_changes(self, committee: Committee) -> None:
         before, self.committee = self.committee, committee

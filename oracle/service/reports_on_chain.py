@@ -77,6 +77,12 @@ class ReportsOnChain:
             raise NoReport(f"no report on chain carries epoch {epoch} yet; {newest}")
         return found[0]
 
+    def newest_epoch(self) -> int:
+        """The epoch of the newest report that stands. NoReport."""
+        if not self.standing:
+            raise NoReport("no report is on chain yet")
+        return self.standing[-1].claim.epoch
+
     @property
     def standing(self) -> list[Submission]:
         """Those that are final or wait to be, by epoch."""

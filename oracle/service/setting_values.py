@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from chain.directory import check_endpoint
 from oracle.ground.address import checksummed, raw_address
@@ -19,7 +18,7 @@ from oracle.telemetry.wire.urls import server_url
 
 
 def setting(
-    told: str, default: Any = PydanticUndefined, *, group: str, give: str, sample: object = None, hidden: bool = False
+    told: str, default: Any = ..., *, group: str, give: str, sample: object = None, hidden: bool = False
 ) -> Any:
     """A setting: what it is, the heading it stands under, what to give, and an example for one that has no default.
 

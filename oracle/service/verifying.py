@@ -8,7 +8,7 @@ from chain.client import Block, RpcError
 from chain.events import EventLog
 from chain.network import Network
 from oracle.committee.agreement import unbundle
-from oracle.committee.anchor import AnchorReader
+from oracle.committee.anchor import AnchorReader, Placed
 from oracle.committee.committee import Committee
 from oracle.committee.errors import NotAgreed
 from oracle.committee.verifying import Claim, Facts, Verification, verify
@@ -70,16 +70,25 @@ class Verifier:
         EvidenceMissing; RpcError, also where the chain's node doesn't have the anchor's state any more.
         """
         if bundle is None:
-            bundle, source = self._fetch(submission.claim)
+            bundle, source = self.fetch(submission)
         epoch, root = parent_of(self.network, submission)
         ledger, told = self._parent_ledger(epoch, root)
         facts = self._facts(submission.claim, epoch, root, ledger)
         return Verified(submission, facts, verify(bundle, submission.claim, facts), bundle, source, told)
 
-    def _fetch(self, claim: Claim) -> tuple[bytes, str]:
+    def fetch(self, submission: Submission) -> tuple[bytes, str]:
+        """(evidence of a report, where it came from). EvidenceMissing."""
         if self.source is None:
-            raise EvidenceMissing(f"epoch {claim.epoch}: nobody was named who has its evidence; give --oracle")
-        return self.source.fetch(claim)
+            epoch = submission.claim.epoch
+            raise EvidenceMissing(f"epoch {epoch}: nobody was named who has its evidence; give --oracle")
+        return self.source.fetch(submission.claim)
+
+    def placed(self, anchor: Block) -> list[Placed]:
+        """Every assignment whose leaf may be in the tree, in an anchor's state. RpcError."""
+        try:
+            return self._reader.placed(anchor, self._reader.last_final(anchor).epoch)
+        except RpcError as error:
+            raise old_state(self.network, anchor.number, error) from error
 
     def _parent_ledger(self, epoch: int, root: bytes) -> tuple[Ledger | None, str]:
         """The ledger behind the parent, recomputed from the parent's own evidence; and what came of that, in words."""
@@ -106,16 +115,12 @@ class Verifier:
         return found.made.ledger, f"the report of epoch {epoch} was recomputed from its own evidence"
 
     def _facts(self, claim: Claim, parent_epoch: int, parent_root: bytes, ledger: Ledger | None) -> Facts:
-        reader, network = self._reader, self.network
+        network = self.network
         anchor = self.anchor(claim.epoch)
-        try:
-            committee = reader.committee(anchor)
-            placed = reader.placed(anchor, reader.last_final(anchor).epoch)
-        except RpcError as error:
-            raise old_state(network, anchor.number, error) from error
+        placed = self.placed(anchor)
         return Facts(
             anchor=bytes.fromhex(anchor.hash[2:]),
-            committee=committee,
+            committee=self._committee_at(claim.epoch),
             parent_epoch=parent_epoch,
             parent_root=parent_root,
             subjects=[one.subject for one in placed],

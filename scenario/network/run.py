@@ -76,6 +76,7 @@ class _Run:
         self.unwell: dict[int, set[int]] = {}
         """By oracle, the epochs in which a fault kept it from running at some time."""
         self.failed_told: set[int] = set()
+        self.unsettled = ""
 
     async def go(self) -> NetworkResult:
         """All of it."""
@@ -166,7 +167,9 @@ class _Run:
         try:
             sent = await asyncio.to_thread(self.settling.settle, mined, bundle)
         except EpochalError as error:
-            self.say(f"[yellow]epoch {mined.epoch}: not settled yet: {error}[/]")
+            if str(error) != self.unsettled:
+                self.say(f"[yellow]epoch {mined.epoch}: not settled yet: {error}[/]")
+            self.unsettled = str(error)
             return
         self.say(f"epoch {mined.epoch}: final and settled ({sent} transaction{'s' * (sent != 1)})")
 

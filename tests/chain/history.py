@@ -32,7 +32,7 @@ ACKNOWLEDGED = ALL >> 30 << 30
 
 @dataclass
 class History:
-    """What was reported, and where it is served. Tests that submit anything do so between a snapshot and its undoing."""
+    """What was reported, and where it is served. Tests that change the chain do it within `undone`."""
 
     town: Town
     reports: list[SignedReport]
@@ -43,7 +43,7 @@ class History:
     def run(self, command: Any, *arguments: str) -> Result:
         """A command on this network, with ticks as the town has them."""
         options = ("--network", str(self.addresses), "--rpc", self.town.at.chain.url, "--tick", "10")
-        return CliRunner().invoke(command, [*arguments, *options], catch_exceptions=True)
+        return CliRunner().invoke(command, [*options, *arguments], catch_exceptions=True)
 
     @contextmanager
     def undone(self) -> Iterator[None]:
@@ -114,6 +114,9 @@ def told(town: Town, epochs: int) -> list[SignedReport]:
         reports.append(agree_on(epoch, town.members))
         town.attest(reports[-1])
         town.keeper.settle(epoch, reports[-1].draft.tree)
+        for member in town.members:
+            member.appeals.drop([one.hash for one in member.appeals])  # a final report has used them
+    town.timeline.finalize(town.at.chain.block("latest"))
     return reports
 
 

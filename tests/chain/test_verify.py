@@ -153,7 +153,7 @@ def test_verify__ledger_tampered_with_and_no_parent_to_compare__its_accounts_are
     done = history.run(verify, str(file))
     assert done.exit_code == 1
     assert "checked by that alone" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("DIFFERS: ledger: the ledger's accounts come to root 0x")
+    assert "\nDIFFERS: ledger: the ledger's accounts come to root 0x" in done.stdout
 
 
 def test_verify__spaces_in_the_file__only_the_hash_and_the_form_differ(history: History, tmp_path: Path) -> None:

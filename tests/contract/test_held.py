@@ -162,6 +162,9 @@ def test_held__a_node_that_fails_in_every_epoch__is_released_all_the_same(world:
 def test_appeal__in_an_epoch_that_withholds_as_much__keeps_its_own_span(world: World) -> None:
     """Every leaf is within its bounds and every appeal within its span, so daily and yearly must come to the same.
 
+    Oracles avoid it where another report of the appeal span withholds nothing new, see test_appeals.py; the contract
+    can't, and in the last report of a span they can't either.
+
     Epoch 1 withholds 100 s; report 3 gives them back and withholds 100 s of epoch 3, which report 5 gives back. Settled
     daily, epoch 3's seconds stand under epoch 1's mark, and are released with report 4."""
     one = world.assign_all(world.create_job(), GENESIS)[0]

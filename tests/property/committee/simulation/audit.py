@@ -178,7 +178,7 @@ class Audit:
         head = self.world.chain.head
         pending = head.state.at(head.timestamp).pending
         reported = final | ({pending.report.epoch} if pending else set())
-        whole = self.world.live(0, self.world.time.now)
+        whole = self.world.live(plan.schedule.begin(0), self.world.time.now)
         for oracle in self.world.live(plan.schedule.begin(len(plan.moods) - 1), self.world.time.now):
             told = {one.epoch: one.kind for one in oracle.outcomes}
             for epoch in range(len(plan.moods)):

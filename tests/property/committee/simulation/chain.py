@@ -145,6 +145,7 @@ class SimChain:
                 submitted.append(one.report)
             elif before.pending is not None and state.pending is None:
                 cleared.append(before.pending.report.epoch)
+        state = state.at(timestamp)
         number = len(self.blocks)
         digest = "0x" + keccak256(f"block {number} of fork {self.forks}".encode()).hex()
         names = tuple(one.name for one in chosen)

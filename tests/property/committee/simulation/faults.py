@@ -29,17 +29,17 @@ class Faults:
         """What goes wrong from the beginning of an epoch's round to that of the next."""
         plan, time = self.world.plan, self.world.time
         begin, end = plan.schedule.begin(epoch), plan.schedule.begin(epoch + 1)
+        after = [*plan.moods, Mood.CALM][epoch + 1]
         if mood is Mood.SILENCE:
             time.at(begin - 3, self._silence)
-            time.at(end + AFTER_SILENCE, self.mend)
+            if after is not Mood.SILENCE:  # those who are cut off stay so
+                time.at(end + AFTER_SILENCE, self.mend)
         elif mood is Mood.CHAOS:
-            moods = plan.moods
-            after = moods[epoch + 1] if epoch + 1 < len(moods) else Mood.CALM
             for _ in range(self.chance.randint(2, 7)):
                 fault = self.chance.choice(self._faults())
-                time.at(self.chance.uniform(begin - PART, end - 2), fault)
-            if after is Mood.CALM:
-                time.at(end - 1, self.mend)
+                time.at(self.chance.uniform(begin, end - 5), fault)
+            if after is not Mood.CHAOS:
+                time.at(end - 4, self.mend)
 
     def mend(self) -> None:
         """Everything is as it should be. Who is down comes up."""
@@ -58,12 +58,12 @@ class Faults:
 
     def _silence(self) -> None:
         world = self.world
-        bound = fault_bound(len(world.plan.members))
         state = world.chain.head.state.at(world.chain.head.timestamp)
-        members = [one for one in world.oracles if one.address in state.sets[-1] + state.sets[state.current - 1]]
-        good = [one for one in members if one.honest and one.number not in world.plan.lost]
-        for number, one in enumerate(self.chance.sample(good, min(len(good), bound + 1)), start=1):
-            world.network.islands[one.number] = number
+        members = state.sets[state.current - 1]
+        good = [one for one in world.oracles if one.honest and one.address in members]
+        good = [one for one in good if one.number not in world.plan.lost]
+        for one in self.chance.sample(good, fault_bound(len(members)) + 1):
+            world.network.islands[one.number] = 1 + one.number
             world.trace(one.number, "is cut off")
 
     def _faults(self) -> list[Callable[[], None]]:

@@ -75,8 +75,9 @@ class SimOracle:
         self.alarms: list[Alarm] = []
         self.released: dict[tuple[int, int], bytes] = {}
         """By epoch and set, the content of its own observation that others were told of."""
-        self.down_since: list[tuple[float, float]] = []
-        """From when to when it was down, while it wasn't up throughout."""
+        self.down_from = 0.0
+        self.downs: list[tuple[float, float]] = []
+        """From when to when it was down."""
 
     @property
     def honest(self) -> bool:
@@ -97,6 +98,7 @@ class SimOracle:
         self.life += 1
         self.store.lives += 1
         self.up = True
+        self.downs.append((self.down_from, self.world.time.now))
         try:
             self.boot()
         except Crash:
@@ -120,14 +122,9 @@ class SimOracle:
             return
         self.up = False
         self.store.writes_left = None
-        since = self.world.time.now
+        self.down_from = self.world.time.now
         self.world.trace(self.number, "crashes")
-
-        def back() -> None:
-            self.down_since.append((since, self.world.time.now))
-            self.start()
-
-        self.world.time.after(back_after, back)
+        self.world.time.after(back_after, self.start)
 
     def _again(self, life: int) -> None:
         if not self.up or life != self.life:

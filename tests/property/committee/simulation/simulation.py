@@ -148,7 +148,7 @@ class Simulation:
             if one.honest
             and one.up
             and one.number not in self.plan.lost
-            and not any(begin < until and end > since for begin, end in one.down_since)
+            and not any(begin < until and end > since for begin, end in one.downs)
         ]
 
     def trace(self, number: int, what: str) -> None:
