@@ -237,6 +237,7 @@ class Round:
         if held is None and sum(sender in votes for votes in self.votes.values()) > 2 * len(self.committee.members) + 4:
             raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} votes for too many reports")
         known = self.proposals.get(body.proposal)
+        self.emit(Note("vote_received", self.epoch, f"of 0x{sender.hex()} for root 0x{body.root.hex()}"))
         self._count(sender, report, body.signature, known[1] if known else turn, now)
         self._submit_when_due(now)
 

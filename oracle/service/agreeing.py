@@ -25,12 +25,13 @@ from oracle.committee.effects import (
     Send,
     Submit,
 )
+from oracle.committee.errors import Disagreement
 from oracle.committee.messages import Message
 from oracle.committee.round import TRANSIENT
 from oracle.ground.errors import EpochalError
 from oracle.peers.client import PeerClient
 from oracle.peers.errors import NotNow, PeerError
-from oracle.peers.outbox import Outbox
+from oracle.peers.outbox import Outbox, Peer
 from oracle.service.epoch_diary import EpochDiary
 from oracle.service.logs import Event, logger
 from oracle.service.metrics import DaemonMetrics, Series
@@ -134,7 +135,11 @@ class Agreeing:
         """See Desk."""
         self._metrics.add(Series.MESSAGES_RECEIVED, message.body.KIND.name.lower())
         now = self._now()
-        await self._do(lambda: self.core.take(sender, message, now))
+        try:
+            await self._do(lambda: self.core.take(sender, message, now))
+        except Disagreement as error:
+            logger().info(Event.MESSAGE_REFUSED, peer="0x" + sender.hex(), reason=str(error))
+            raise
 
     async def observation(self, epoch: int, content_hash: bytes) -> bytes | None:
         """See Desk."""
@@ -295,8 +300,13 @@ class Agreeing:
             raise PeerError(f"0x{peer.hex()} has announced no endpoint")
         return url
 
-    def measure_events(self, now: float) -> None:
-        """What the log of events and the chain's clock tell."""
+    @property
+    def peers(self) -> Mapping[bytes, Peer]:
+        """How it goes with each peer."""
+        return self._outbox.peers
+
+    def measure_events(self) -> None:
+        """What the log of events tells."""
         events = self.core.member.reader.events
         head, generation = events.head, events.generation
         if head is not None:
@@ -322,6 +332,8 @@ class Agreeing:
         metrics.set(Series.PEERS_REACHABLE, sum(bool(one.reachable) for one in peers.values()))
         metrics.replace(Series.MESSAGES_REFUSED, {each: float(count) for each, count in self.refused_requests.items()})
         metrics.set(Series.LAST_FINAL_EPOCH, core.last_final)
+        if self.diary.times(core.last_final).get("attested"):
+            self.diary.note("final", core.last_final, self._now())
 
 
 def kept_outcomes(store: BitmapStore) -> list[Outcome]:

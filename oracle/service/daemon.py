@@ -28,6 +28,7 @@ from oracle.service.agreeing import Agreeing, Stopping, kept_outcomes
 from oracle.service.attesting import Attesting
 from oracle.service.chain_parts import ChainParts
 from oracle.service.chain_roster import ChainRoster
+from oracle.service.changes import Changes
 from oracle.service.collecting import collect
 from oracle.service.garbage import collect_garbage_seldom
 from oracle.service.health import Health, HealthServer
@@ -40,6 +41,7 @@ from oracle.service.rehearsal import core_class, member_class
 from oracle.service.store_keeping import abstain_from_the_past, claim, keep_house
 from oracle.service.ways_of_settings import intake_settings, ways_of
 from oracle.signing.signer import LocalSigner, Signer
+from oracle.telemetry.intake import clock_sync
 from oracle.telemetry.intake.collector import Collector
 from oracle.telemetry.intake.metrics import exposition
 from oracle.telemetry.store.bitmaps import BitmapStore
@@ -89,6 +91,7 @@ class _Daemon:
         self.agreeing: Agreeing | None = None
         self.attesting: Attesting | None = None
         self.collector: Collector | None = None
+        self.changes = Changes()
         self._beat = time.monotonic()
 
     def now(self) -> float:
@@ -199,7 +202,7 @@ class _Daemon:
         core = core_class(settings.rehearsal)(
             member, parts.schedule, acts=not self.options.watch, ended=kept_outcomes(store)
         )
-        book = PeerBook(parts.network, member.address, settings.endpoint, self.metrics)
+        book = PeerBook(parts.network, member.address, settings.endpoint, self.metrics, self.now)
         client = PeerClient(settings.bind_from)
         stack.push_async_callback(client.close)
         outbox = Outbox(client, book.url, clock=self.now)
@@ -237,7 +240,9 @@ class _Daemon:
         await self._guarded(agreeing.tick)
         self._beat = time.monotonic()
         self._measure_chain(network)
-        self.metrics.set(Series.READY, not self._ready())
+        reasons = self._ready()
+        self.metrics.set(Series.READY, not reasons)
+        self.changes.ready(reasons)
 
     async def _step(self, attesting: Attesting) -> None:
         await self._guarded(lambda: asyncio.to_thread(attesting.step, time.time()))
@@ -317,8 +322,15 @@ class _Daemon:
         self.metrics.set(Series.RPC_HEALTHY, sum(one.healthy for one in states))
         self.metrics.set(Series.RPC_NEEDED, self.settings.rpc_agree or min(2, len(states)))
         self.metrics.set(Series.RPC_DISAGREEMENTS, network.chain.disagreements)
+        self.changes.endpoints(network.chain)
+        largest = self.settings.max_clock_error
+        self.changes.clock(clock_sync.trouble(largest) if largest is not None else None)
+        if self.attesting is not None:
+            status = self.attesting.journal.status
+            self.changes.balance(status.balance_low, status.balance)
         if self.agreeing is not None:
-            self.agreeing.measure_events(self.now())
+            self.agreeing.measure_events()
+            self.changes.peers(self.agreeing.peers)
 
     async def _until_done(self) -> None:
         agreeing = self.agreeing

@@ -8,9 +8,15 @@ from oracle.committee.schedule import Schedule
 from oracle.service.metrics import DaemonMetrics, Series
 
 _KEPT: Final = 64
-_STEPS: Final = ("round_begun", "observed", "gathered", "voted", "quorum", "submitted", "attested", "failed", "dropped")
-_PHASES: Final = {"observed": "observing", "quorum": "agreeing", "attested": "submitting"}
-_BEFORE: Final = {"observed": "round_begun", "quorum": "observed", "attested": "quorum"}
+_STEPS: Final = frozenset("round_begun observed voted quorum submitted attested final failed dropped".split())
+_PHASES: Final = {
+    "observed": ("round_begun", "observing"),
+    "voted": ("observed", "gathering"),
+    "quorum": ("voted", "agreeing"),
+    "attested": ("quorum", "submitting"),
+    "final": ("attested", "finalizing"),
+}
+"""By the step that ends it, a phase and the step that begins it."""
 
 
 class EpochDiary:
@@ -31,8 +37,9 @@ class EpochDiary:
         times[step] = now
         if step == "observed":
             self._metrics.set(Series.LAST_SIGNED_EPOCH, max(epoch, self._metrics.value(Series.LAST_SIGNED_EPOCH)))
-        if step in _PHASES and _BEFORE[step] in times:
-            self._metrics.phase(_PHASES[step], now - times[_BEFORE[step]])
+        before, phase = _PHASES.get(step, ("", ""))
+        if before in times:
+            self._metrics.phase(phase, now - times[before])
         for old in sorted(self._times)[:-_KEPT]:
             del self._times[old]
 

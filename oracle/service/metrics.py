@@ -13,8 +13,8 @@ from prometheus_client.registry import Collector as MetricSource
 
 NAMESPACE: Final = "epochal_oracle"
 PHASES: Final = ("observing", "gathering", "agreeing", "submitting", "finalizing")
-"""Parts of a round: until this oracle has signed what it saw; until all observations are there or the deadline is
-past; until a quorum has signed one report; until that is in a block; until the block is finalized."""
+"""Parts of a round: until this oracle has signed what it saw; until it has signed a report; until a quorum has; until
+that is in a block; until the report is final there."""
 BUCKETS: Final = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
 _KINDS: Final = ("have", "proposal", "vote", "refusal")
 

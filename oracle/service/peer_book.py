@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chain.directory import endpoints_of
 from chain.network import Network
 from oracle.committee.committee import Committee
@@ -12,8 +14,11 @@ from oracle.service.metrics import DaemonMetrics, Series
 class PeerBook:
     """Members of the set in force, of the one before it in its grace, and of an announced one; their endpoints."""
 
-    def __init__(self, network: Network, own: bytes, endpoint: str | None, metrics: DaemonMetrics) -> None:
-        """`own` is this oracle's address, `endpoint` where its settings say it is reached."""
+    def __init__(
+        self, network: Network, own: bytes, endpoint: str | None, metrics: DaemonMetrics, now: Callable[[], float]
+    ) -> None:
+        """`own` is this oracle's address, `endpoint` where its settings say it is reached; `now` tells UNIX seconds."""
+        self._now = now
         self._network = network
         self._own = own
         self._endpoint = endpoint
@@ -39,6 +44,7 @@ class PeerBook:
     def refresh(self) -> None:
         """Look again. RpcError, and all stays as it was."""
         block = self._network.chain.block("latest")
+        self._metrics.set(Series.CLOCK_OFFSET, self._now() - block.timestamp)
         calls = self._network.attestations.functions
         version, _, predecessor, _ = self._network.chain.call(calls.committeeInForce(), block)
         announced, _ = self._network.chain.call(calls.committeeAnnounced(), block)

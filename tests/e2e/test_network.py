@@ -30,27 +30,31 @@ FAULTS = (
 COMMAND = [sys.executable, "-m", "cli.main", "network"]
 
 
-def arguments(out: Path, faults: tuple[str, ...]) -> list[str]:
+_MARK = "EPOCHAL_TEST_RUN"
+
+
+def network(out: Path, faults: tuple[str, ...]) -> dict[str, Any]:
+    """What starts the command; all that it starts inherits the mark."""
     options = ["--nodes", "2", "--epochs", "3", "--epoch-length", "16", "--out", str(out)]
-    return [*COMMAND, *options, *(option for fault in faults for option in ("--fault", fault))]
+    arguments = [*COMMAND, *options, *(option for fault in faults for option in ("--fault", fault))]
+    return {"args": arguments, "cwd": ROOT, "env": {**os.environ, _MARK: str(out)}, "text": True}
 
 
 def left_running(out: Path) -> list[str]:
-    """Command lines of processes that name the folder: each oracle's has its settings' path in it."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
+    """Command lines of processes with the run's mark, without the network's own."""
+    mark, found = f"{_MARK}={out}".encode(), []
+    for each in Path("/proc").glob("[0-9]*/environ"):
         try:
-            line = each.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if mark in each.read_bytes().split(b"\0"):
+                found.append(each.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
         except OSError:
             continue
-        if str(out) in line and int(each.parent.name) != os.getpid() and "pytest" not in line:
-            found.append(line)
-    return found
+    return [line for line in found if "cli.main network" not in line]
 
 
 @pytest.mark.timeout(240)
 def test_network__many_faults_at_once__loses_no_epoch_no_money_and_believes_no_liar(tmp_path: Path) -> None:
-    done = subprocess.run(arguments(tmp_path, FAULTS), cwd=ROOT, capture_output=True, text=True, timeout=220)
+    done = subprocess.run(**network(tmp_path, FAULTS), capture_output=True, timeout=220, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     result: dict[str, Any] = json.loads((tmp_path / "result.json").read_text())
     # The harness has judged each of these; here is what would be left to chance if it judged nothing.
@@ -70,12 +74,13 @@ def test_network__many_faults_at_once__loses_no_epoch_no_money_and_believes_no_l
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL], ids=["ctrl-c", "killed"])
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a killed parent leaves its children")
 def test_network__stopped__leaves_nothing_running(tmp_path: Path, how: signal.Signals) -> None:
-    with subprocess.Popen(arguments(tmp_path, ()), cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(**network(tmp_path, ()), stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "nodes started" in line:
                 break
-        assert left_running(tmp_path)
+        # anvil, five oracles, two nodes
+        assert len(left_running(tmp_path)) == 8
         process.send_signal(how)
         process.communicate(timeout=20)
     assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
