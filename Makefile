@@ -129,6 +129,10 @@ bench: setup ## time the closing of an epoch, write docs/performance.md
 bench-telemetry: services ## time the intake and the store, write docs/performance-telemetry.md
 	@$(PYTHON) -m benchmarks.telemetry $(ARGS)
 
+.PHONY: bench-committee
+bench-committee: setup ## time five oracles from an epoch's end to a report, write docs/performance-committee.md
+	@$(PYTHON) -m benchmarks.committee $(ARGS)
+
 .PHONY: soak-telemetry
 soak-telemetry: setup ## bring the whole network's heartbeats for minutes (ARGS="--minutes 5 --rate 4672")
 	@$(PYTHON) -m benchmarks.soak $(ARGS)

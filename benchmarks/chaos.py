@@ -148,6 +148,7 @@ def _details(one: Run) -> str:
     if one.result is None:
         return ""
     text = f"\n## {one.name[0].upper()}{one.name[1:]}\n\n"
+    text += f"Chain, contracts, {ORACLES} oracles and {NODES} nodes were up in {one.result.start_seconds:.0f} s.\n\n"
     text += "".join(f"- **{problem}**\n" for problem in one.result.problems)
     text += "\n" * bool(one.result.problems)
     text += "| fault | from | to | recovered after | epochs that ended meanwhile |\n|---|---:|---:|---:|---|\n"

@@ -8,7 +8,6 @@ from typing import Final
 
 from eth_utils.abi import function_signature_to_4byte_selector
 
-
 from chain import compiler
 from chain.client import Chain
 from chain.errors import decode_revert
@@ -20,6 +19,8 @@ from oracle.signing.signer import LocalSigner, derive
 from scenario.market import JobSpec, Market, key_of
 
 _SEATS: Final = 200
+_IN_BLOCK: Final = 60
+"""Transactions. Anvil keeps a copy of its whole state for each block: few large ones take less memory, and time."""
 _GAS_OF_ONE: Final = 450_000
 _SEAT: Final = function_signature_to_4byte_selector(
     "seat(uint64,uint32,uint64,(address,bytes32,bytes32,bytes32,bytes32)[])"
@@ -71,13 +72,18 @@ def gather(chain: Chain, settings: NetworkSettings, job: JobSpec) -> Crowd:
     signers = [derive("crowd", str(number)) for number in range(job.slots)]
     sender.at(job.starts_at).send([])
     terms = market.terms_hash()
+    sent = []
     for first in range(0, len(signers), _SEATS):
         page = signers[first : first + _SEATS]
         seats = [_seat(network, one, job_id, first + i, contract.address, terms, job) for i, one in enumerate(page)]
         # By hand: web3 takes a millisecond for each seat's words, and another for the logs of its receipt.
         words = b"".join(value.to_bytes(32) for value in (job_id, first, job.ends_at, 4 * 32, len(page)))
         data = "0x" + (_SEAT + words + b"".join(seats)).hex()
-        _mined(chain, Call("seat", governor, contract.address, data, _GAS_OF_ONE * len(page)))
+        call = Call("seat", governor, contract.address, data, _GAS_OF_ONE * len(page))
+        sent.append(chain.rpc("eth_sendRawTransaction", signed(chain, call, 0, call.gas or 0)))
+        if len(sent) == _IN_BLOCK or first + len(page) == len(signers):
+            _mine(chain, sent)
+            sent = []
     return Crowd(network, SteppedSender(chain), job_id, [bytes.fromhex(one.address[2:]) for one in signers])
 
 
@@ -91,9 +97,9 @@ def _seat(network: Network, node: LocalSigner, job: int, slot: int, holder: str,
     return bytes(12) + bytes.fromhex(node.address[2:]) + signatures
 
 
-def _mined(chain: Chain, call: Call) -> None:
-    sent = chain.rpc("eth_sendRawTransaction", signed(chain, call, 0, call.gas or 0))
+def _mine(chain: Chain, sent: list[str]) -> None:
     chain.rpc("evm_mine")
-    if int(chain.rpc("eth_getTransactionReceipt", sent)["status"], 16) != 1:
-        trace = chain.rpc("debug_traceTransaction", sent, {"tracer": "callTracer"})
-        raise decode_revert(call.label, trace.get("output", "0x"))
+    for one in sent:
+        if int(chain.rpc("eth_getTransactionReceipt", one)["status"], 16) != 1:
+            trace = chain.rpc("debug_traceTransaction", one, {"tracer": "callTracer"})
+            raise decode_revert("seat", trace.get("output", "0x"))

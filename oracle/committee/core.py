@@ -187,6 +187,8 @@ class Core:
                         round_.take(sender, message, came)
                     except Disagreement as error:
                         self._effects.append(Note("proposal_refused", round_.epoch, describe(error)))
+                    except TRANSIENT as error:
+                        self._wait(describe(error))  # the proposal stays; the other messages aren't lost by that
 
     def _end_what_is_reported(self, standing: Standing, now: float) -> None:
         reported = [one for one in (standing.parent, standing.pending) if one is not None and one.epoch >= 0]

@@ -123,9 +123,15 @@ class Member:
         return {each: known for each, known in found.items() if known}
 
     def receive(
-        self, epoch: int, observations: Iterable[SignedObservation], now: float = -math.inf, at: int | None = None
+        self,
+        epoch: int,
+        observations: Iterable[SignedObservation],
+        now: float = -math.inf,
+        at: int | None = None,
+        needed: bool = False,
     ) -> list[Disagreement]:
-        """Take observations of an epoch in that came at `now`; the first of each author stands. `at` as in `observe`.
+        """Take observations of an epoch in that came at `now`; the first of each author stands. `at` as in `observe`,
+        `needed` as in `Pool.add`.
 
         Returns what is wrong with those refused: one bad observation keeps no good one out.
         """
@@ -137,7 +143,7 @@ class Member:
             except Disagreement as error:
                 refused.append(error)
             else:
-                self.pool.add(observation.author(self.domain), observation, now)
+                self.pool.add(observation.author(self.domain), observation, now, needed)
         return refused
 
     def hand_in(self, appeal: Appeal, now: float = -math.inf) -> bool:

@@ -10,7 +10,8 @@ from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation
 
 MAX_CONTENTS: Final = 3
-"""Different contents that are held of one author for one epoch: more prove nothing new."""
+"""Different contents that are held of one author for one epoch: more prove nothing new, and are held only for a proposal
+that names them. Else an author could sign others for each member, and no proposal could be judged by all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +43,17 @@ class Pool:
         self._held: dict[tuple[int, int], dict[bytes, _Held]] = {}
         self.equivocations: list[Equivocation] = []
 
-    def add(self, author: bytes, observation: SignedObservation, now: float = -math.inf) -> Equivocation | None:
-        """Hold an observation that `author` is known to have signed; the proof, if it is his second for that epoch."""
+    def add(
+        self, author: bytes, observation: SignedObservation, now: float = -math.inf, needed: bool = False
+    ) -> Equivocation | None:
+        """Hold an observation that `author` is known to have signed; the proof, if it is his second for that epoch.
+
+        `needed`: also where there are many of him already.
+        """
         view = observation.view()
         held = self._held.setdefault((view.epoch, view.committee), {}).setdefault(author, _Held(now))
         content_hash = observation.content_hash
-        if content_hash in held.contents or len(held.contents) >= MAX_CONTENTS:
+        if content_hash in held.contents or (len(held.contents) >= MAX_CONTENTS and not needed):
             return None
         held.contents[content_hash] = observation
         if len(held.contents) != 2:
@@ -81,7 +87,7 @@ class Pool:
         return None
 
     def is_full(self, epoch: int, committee: int, author: bytes) -> bool:
-        """Whether another content of that author would be dropped."""
+        """Whether another content of that author would be dropped, unless it is needed."""
         held = self._held.get((epoch, committee), {}).get(author)
         return held is not None and len(held.contents) >= MAX_CONTENTS
 

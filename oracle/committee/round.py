@@ -251,13 +251,30 @@ class Round:
     # What peers hold.
 
     def receive(self, ref: Ref, observation: SignedObservation, now: float) -> None:
-        """An observation came; it stands for all who signed the same content. Disagreement for no valid one."""
-        waiting = self.wanted.pop(ref.content_hash, {}) | {ref: None}
-        for each in waiting:
-            refused = self.member.receive(each.epoch, [observation.signed_as(each.signature)], now, at=self.epoch)
+        """An observation came; it stands for all who signed the same content. Disagreement for no valid one.
+
+        Somebody may sign another's content as one of another epoch: that ref is nobody's then, and the others stand.
+        """
+        wrong: Disagreement | None = None
+        for each in self.wanted.pop(ref.content_hash, {}) | {ref: None}:
+            signed, needed = observation.signed_as(each.signature), self._is_needed(each)
+            refused = self.member.receive(each.epoch, [signed], now, at=self.epoch, needed=needed)
             if refused:
-                raise refused[0]
-            self.emit(Note("observation_received", each.epoch, f"of 0x{(self._author(each) or b'').hex()}"))
+                self.authors[each] = None
+                wrong = refused[0] if each == ref else wrong
+            else:
+                self.emit(Note("observation_received", each.epoch, f"of 0x{(self._author(each) or b'').hex()}"))
+        if wrong is not None:
+            raise wrong
+
+    def _is_needed(self, ref: Ref) -> bool:
+        """Whether it is among the first two contents of its author that some leader's proposals name for its epoch: an
+        honest leader's name one, and a second one after a crash."""
+        author, named = self._author(ref), dict[bytes, dict[Ref, None]]()
+        for leader_, _, body in self.proposals.values():
+            same = (one for one in body.refs if one.epoch == ref.epoch and self._author(one) == author)
+            named.setdefault(leader_, {}).update(dict.fromkeys(same))
+        return any(ref in list(refs)[:2] for refs in named.values())
 
     def _author(self, ref: Ref) -> bytes | None:
         """The member that signed it; None if it is nobody's of the set."""
@@ -277,10 +294,13 @@ class Round:
             author = self._author(ref)
             if author is None or pool.get(ref.epoch, version, author, ref.content_hash) is not None:
                 continue
-            if pool.is_full(ref.epoch, version, author):
+            if pool.is_full(ref.epoch, version, author) and not self._is_needed(ref):
                 continue
             if (same := pool.content(ref.epoch, ref.content_hash)) is not None:
-                self.receive(ref, same.signed_as(ref.signature), now)
+                try:
+                    self.receive(ref, same, now)
+                except Disagreement as error:
+                    self.emit(Note("observation_refused", ref.epoch, describe(error)))
             else:
                 self.wanted.setdefault(ref.content_hash, {})[ref] = None
                 if self._may_ask(sender, ref.content_hash):

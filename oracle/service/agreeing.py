@@ -199,6 +199,7 @@ class Agreeing:
     # What the core wants done.
 
     async def _do(self, step: Callable[[], list[Effect]]) -> None:
+        began = self._now()
         effects = await self.in_core(lambda: self._sealed(step()))
         until = self._now() + 2 * self.core.schedule.part
         for effect, envelope in effects:
@@ -221,7 +222,8 @@ class Agreeing:
                     logger().error(event, epoch=effect.epoch, text=effect.text)
                     self._metrics.add(series)
                 case Note():
-                    self.diary.note(effect.kind, effect.epoch, self._now())
+                    # The step that begins a round goes on to look at the whole network: that is its next phase.
+                    self.diary.note(effect.kind, effect.epoch, began if effect.kind == "round_begun" else self._now())
                     logger().info(_NOTES[effect.kind], epoch=effect.epoch, text=effect.text)
 
     def _sealed(self, effects: list[Effect]) -> list[tuple[Effect, bytes]]:

@@ -66,7 +66,7 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "equivocator": Kind("restarted as one that tells each peer another thing", "oracle"),
         "spammer": Kind("restarted as one that floods its peers", "oracle"),
         "rpc": Kind(
-            "its RPC endpoints hang up; =1 only the first of them", "oracle", Decimal(0), "", Decimal(0), Decimal(9)
+            "its RPC endpoints hang up; =1: only the first one", "oracle", Decimal(0), "", Decimal(0), Decimal(9)
         ),
         "leave": Kind("voted out of the committee, and in again at the end; it takes two epochs", "oracle"),
         "expel": Kind("the committee is replaced for cause by one without it; it is voted in at the end", "oracle"),

@@ -79,9 +79,13 @@ class World:
         market.sender.send([market.assign(self.job, slot, 1, node, terms) for slot, node in enumerate(self.nodes)])
 
     def elect(self, oracles: Sequence[int], *, at_once: bool) -> None:
-        """The governor makes these oracles (numbered from 1) the committee: for cause and at once, or from the earliest
-        epoch that a set announced now can take over."""
-        chosen = sorted((self.oracles[number - 1].address for number in oracles), key=lambda one: int(one, 16))
+        """The governor makes these oracles (numbered from 1) and all guests the committee: for cause and at once, or
+        from the earliest epoch that a set announced now can take over."""
+        staying = [
+            *(self.oracles[number - 1].address for number in oracles),
+            *(one.address for one in self.options.guests),
+        ]
+        chosen = sorted(staying, key=lambda one: int(one, 16))
         calls = self.network.attestations.functions
         if at_once:
             function = calls.replaceCommittee(chosen)

@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.chaos_plan import alone, combined
 from oracle.ground.clock import EpochClock
-from scenario.network.faults import BadFault, parse_fault, spans
+from scenario.network.faults import KINDS, BadFault, parse_fault, spans
+from tests.project import ROOT
 
 pytestmark = pytest.mark.unit
 
@@ -80,3 +81,9 @@ def test_chaos_plans__any_seed__are_faults_that_end_before_the_run_does() -> Non
         ends = [span.end for text in faults for span in spans(parse_fault(text, 5, 4), clock)]
         assert max(ends) <= clock.end(epochs - 2)
     assert combined(7, 14, 5, 4) == combined(7, 14, 5, 4) != combined(8, 14, 5, 4)
+
+
+def test_network_page__faults__are_those_there_are() -> None:
+    page = (ROOT / "docs" / "network.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    assert {name.strip("` ") for row in rows for name in row.split(",")} == KINDS.keys()

@@ -114,7 +114,7 @@ class Audit:
         """Look at the whole run."""
         self._check_final_reports()
         for epoch, mood in enumerate(self.world.plan.moods):
-            if mood is Mood.CALM:
+            if mood in (Mood.CALM, Mood.SQUALL):
                 self._check_attested(epoch)
             elif mood is Mood.SILENCE:
                 self._check_failed(epoch)
@@ -138,7 +138,7 @@ class Audit:
         self.final = final
 
     def _check_attested(self, epoch: int) -> None:
-        """While nothing fails, each epoch is attested before the next one's round begins."""
+        """Where nothing fails, or not for long, an epoch is attested before the next one's round begins."""
         plan, chain = self.world.plan, self.world.chain
         begin, end = plan.schedule.begin(epoch), plan.schedule.begin(epoch + 1)
         if any(begin <= when < end and report.epoch == epoch for when, report in self.submitted):

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from tests.property.committee.simulation.oracle import SimOracle
     from tests.property.committee.simulation.simulation import Simulation
 
+SQUALL = 25.0
+"""Seconds that a squall lasts from the beginning of a round: messages sent in its first moments are given up then."""
 AFTER_SILENCE = 4.0
 """Seconds that a silence lasts beyond the next round's beginning: clocks differ by a little."""
 
@@ -34,6 +36,10 @@ class Faults:
             time.at(begin - 3, self._silence)
             if after is not Mood.SILENCE:  # those who are cut off stay so
                 time.at(end + AFTER_SILENCE, self.mend)
+        elif mood is Mood.SQUALL:
+            for _ in range(self.chance.randint(1, 3)):
+                time.at(begin + self.chance.uniform(-3, 5), self.chance.choice((self._scatter, self._crash)))
+            time.at(begin + SQUALL, self.mend)
         elif mood is Mood.CHAOS:
             for _ in range(self.chance.randint(2, 7)):
                 fault = self.chance.choice(self._faults())
@@ -103,6 +109,9 @@ class Faults:
         self.world.network.islands = islands
         self.world.trace(-1, f"parted: {islands}")
         self.world.time.after(self.chance.uniform(3, 60), islands.clear)  # these alone: others may have followed
+
+    def _scatter(self) -> None:
+        self.world.network.islands = {one.number: 1 + one.number for one in self.world.oracles}
 
     def _lose(self) -> None:
         network = self.world.network

@@ -45,6 +45,7 @@ class Liar(SimOracle):
 
     def boot(self) -> None:
         self.made = {}
+        self.filled: set[tuple[int, int]] = set()
         super().boot()
 
     def make_member(self) -> WatchedMember:
@@ -121,6 +122,32 @@ class Liar(SimOracle):
         typed = commitment(epoch, committee, b"")
         return Ref(epoch, key, self.signer.sign_typed(replace(typed, contentHash=key), REPORTS))
 
+    def _fill(self, like: Message) -> None:
+        """Once in each round: three contents of its own for each peer, and none of them for another."""
+        round_ = self.core.round
+        assert round_ is not None
+        if (like.epoch, like.committee) in self.filled:
+            return
+        self.filled.add((like.epoch, like.committee))
+        for peer in round_.committee.members:
+            if peer != self.address:
+                refs = tuple(self._another(like.epoch, like.committee) for _ in range(3))
+                SimOracle.perform(self, [self._send((peer,), like, Have(refs))])
+
+    def _mislabelled(self, epoch: int, version: int) -> list[Ref]:
+        """Refs of its own to contents that aren't: of others, of other epochs, of other sets."""
+        keys = [
+            made.content_hash
+            for one in self.world.oracles
+            for (since, _), made in one.store.observations.items()
+            if since > epoch - 3
+        ]
+        signed = []
+        for key in self.chance.sample(keys, min(3, len(keys))):
+            typed = replace(commitment(epoch, version, b""), contentHash=key)
+            signed.append(Ref(epoch, key, self.signer.sign_typed(typed, REPORTS)))
+        return signed
+
     def _keys(self) -> list[int]:
         return [one.subject.assignment_id for one in self.world.placed]
 
@@ -139,7 +166,7 @@ class Liar(SimOracle):
     def tick(self) -> None:
         super().tick()
         for trait in sorted(self.traits):
-            if self.chance.random() < 0.35:
+            if self.chance.random() < (0.9 if trait is Trait.FILLS else 0.35):
                 self._mischief(trait)
 
     def _mischief(self, trait: Trait) -> None:
@@ -159,19 +186,23 @@ class Liar(SimOracle):
             return
         version = round_.committee.version
         like = Message(round_.epoch, version, max(round_.turn, 0), Have(()))
+        if trait is Trait.FILLS:
+            self._fill(like)
         to = tuple(one for one in round_.committee.members if one != self.address and chance.random() < 0.8)
         bodies: list[Body] = []
         if trait is Trait.GHOSTS:
             bodies.append(Have((self._another(round_.epoch, version, ghost=True),), (chance.randbytes(32),)))
         if trait is Trait.MISVOTES:
             bodies.append(self._vote(round_.epoch, version))
+        if trait is Trait.MISLABELS:
+            bodies.append(Have(tuple(self._mislabelled(round_.epoch, version))[: len(round_.committee.members)]))
         if trait is Trait.REFUSES:
             refs = tuple(self._another(round_.epoch, version, ghost=True) for _ in range(chance.randint(0, 2)))
             some = chance.choice([*round_.proposals, chance.randbytes(32)])
             bodies.append(Refusal(some, chance.choice(list(Reason)), refs, (chance.randbytes(32),), "no " * 40))
         for body in bodies:
             SimOracle.perform(self, [self._send(to, like, body)])
-        if trait in (Trait.FLOODS, Trait.GHOSTS, Trait.OMITS, Trait.GARBAGE):
+        if trait in (Trait.FLOODS, Trait.GHOSTS, Trait.OMITS, Trait.GARBAGE, Trait.MISLABELS):
             turns = [one for one in range(12) if leader(round_.committee.members, round_.epoch, one) == self.address]
             for _ in range(6 if trait is Trait.FLOODS else 1):
                 SimOracle.perform(self, [self._send(to, like, self._proposal(trait), chance.choice(turns or [0]))])
@@ -188,6 +219,9 @@ class Liar(SimOracle):
         kind = chance.randint(0, 6)
         if trait is Trait.GHOSTS or kind == 0:
             refs = [one if chance.random() < 0.7 else self._another(one.epoch, version, ghost=True) for one in refs]
+        elif trait is Trait.MISLABELS:
+            wrong = self._mislabelled(round_.epoch, version)
+            refs = [chance.choice(wrong) if wrong and round_.authors.get(one) == self.address else one for one in refs]
         elif kind == 1:
             chance.shuffle(refs)
         elif kind == 2:

@@ -35,11 +35,13 @@ class Mood(StrEnum):
     """How an epoch's round goes: from its beginning to the next one's.
 
     calm     nothing fails but the liars, and the members that are down or lost for good
+    squall   the network is gone and processes crash, but in time all is well: the epoch can still be attested
     silence  more than f honest members are cut off from everybody; the chain they see
     chaos    anything fails, by chance
     """
 
     CALM = "calm"
+    SQUALL = "squall"
     SILENCE = "silence"
     CHAOS = "chaos"
 
@@ -63,6 +65,10 @@ class Trait(StrEnum):
     """Never submits a report, however many signed it."""
     PICKS = "picks"
     """Tells some peers and not others, and late."""
+    FILLS = "fills"
+    """Signs so many observations, others for each peer, that nobody has room for more."""
+    MISLABELS = "mislabels"
+    """Signs others' contents, and contents of other epochs and sets, as its own of this one."""
     SUBMITS = "submits"
     """Brings reports on chain that aren't its to bring, and rubbish."""
 
@@ -78,6 +84,8 @@ class Plan:
     liars: dict[int, frozenset[Trait]]
     lost: dict[int, float]
     """Honest members that don't count for good: by how many seconds their clocks are wrong, or 0 for those down."""
+    shaky: frozenset[int]
+    """Lost ones that crash again and again instead."""
     moods: tuple[Mood, ...]
     length: int
     finality: int
@@ -113,13 +121,14 @@ def planned(seed: int) -> Plan:
             liars[one] = frozenset(chance.sample(list(Trait), chance.randint(0, 4)))
         else:
             lost[one] = chance.choice((0.0, -7_200.0, -40.0, 55.0, 86_400.0))
+    shaky = frozenset(one for one in lost if chance.random() < 0.3)
     spares = tuple(range(size, size + chance.choice((0, 1))))
     finality = chance.randint(0, 3)
     # Long enough for f bad leaders in a row, for one that doesn't submit, and for the report to be final.
     needed = SETTLE + (2 * bound + 5) * PART + ACTIVATION + BLOCK * (finality + 4)
     moods = [Mood.CALM] if chance.random() < 0.7 else []
     for _ in range(chance.randint(1, 2)):
-        moods += [chance.choice((Mood.SILENCE, Mood.CHAOS, Mood.CHAOS)) for _ in range(chance.choice((1, 1, 2)))]
+        moods += [chance.choice((Mood.SILENCE, Mood.SQUALL, Mood.CHAOS, Mood.CHAOS)) for _ in range(chance.choice((1, 1, 2)))]
         moods += [Mood.CALM]
     moods += [Mood.CALM]
     return Plan(
@@ -128,6 +137,7 @@ def planned(seed: int) -> Plan:
         spares=spares,
         liars=liars,
         lost=lost,
+        shaky=shaky,
         moods=tuple(moods),
         length=-(-needed // TICK) * TICK,
         finality=finality,

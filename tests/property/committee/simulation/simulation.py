@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from random import Random
 
@@ -13,6 +14,7 @@ from tests.property.committee.simulation.audit import Audit
 from tests.property.committee.simulation.chain import SimChain
 from tests.property.committee.simulation.faults import Faults
 from tests.property.committee.simulation.liar import Liar
+from tests.property.committee.simulation.memory import remembered_signers
 from tests.property.committee.simulation.network import Network, Time
 from tests.property.committee.simulation.oracle import SimOracle
 from tests.property.committee.simulation.plan import BLOCK, GENESIS, HEARTBEATS, Mood, Plan, address_of, planned
@@ -36,7 +38,8 @@ class Result:
 
 def simulate(seed: int, *, tell: bool = False) -> Result:
     """Run one seed; with `tell`, its whole story is in the result's trace."""
-    return Simulation(planned(seed), tell).run()
+    with remembered_signers():
+        return Simulation(planned(seed), tell).run()
 
 
 class Simulation:
@@ -74,10 +77,11 @@ class Simulation:
         plan = self.plan
         last = len(plan.moods)
         for oracle in self.oracles:
-            oracle.skew = plan.lost.get(oracle.number, self.chance.uniform(-2.5, 2.5))
-            if not plan.lost.get(oracle.number, 1.0):
-                oracle.up = False  # down for good
-            else:
+            wrong = plan.lost.get(oracle.number)
+            oracle.skew = self.chance.uniform(-2.5, 2.5) if wrong is None or oracle.number in plan.shaky else wrong
+            if oracle.number in plan.shaky:
+                self._shake(oracle)
+            if wrong != 0 or oracle.number in plan.shaky:
                 self.time.after(self.chance.uniform(0, 3), oracle.start)
         self.time.after(BLOCK, self._mine)
         for epoch, mood in enumerate(plan.moods):
@@ -89,6 +93,12 @@ class Simulation:
         return Result(
             plan.seed, tuple(told.violations), len(told.final), last - len(told.final), self.digest, tuple(self.story)
         )
+
+    def _shake(self, oracle: SimOracle) -> None:
+        """Let an oracle crash at one write or another, for ever."""
+        oracle.store.writes_left = self.chance.randint(1, 5)
+        oracle.store.crash_before = self.chance.random() < 0.5
+        self.time.after(self.chance.uniform(2, 40), lambda: self._shake(oracle))
 
     def _mine(self) -> None:
         self.time.after(BLOCK, self._mine)
@@ -161,8 +171,6 @@ class Simulation:
 
 def hash_of(before: int, line: str) -> int:
     """A running checksum: the interpreter's own hashes differ from run to run."""
-    import zlib
-
     return zlib.crc32(line.encode(), before)
 
 
