@@ -141,6 +141,10 @@ soak-telemetry: setup ## bring the whole network's heartbeats for minutes (ARGS=
 crash-telemetry: services ## kill the intake under load, again and again (ARGS="--kills 100 --store postgres")
 	@$(PYTHON) -m benchmarks.crash $(ARGS)
 
+.PHONY: simulate
+simulate: setup ## a committee in virtual time, with liars and faults (ARGS="--seeds 5000", ARGS="--seed 7 --tell")
+	@$(PYTHON) -m tests.property.committee.simulation.run $(ARGS)
+
 .PHONY: chaos
 chaos: setup ## five oracles as processes, faults alone and combined, write docs/chaos.md (ARGS="--seeds 7 --keep out")
 	@$(PYTHON) -m benchmarks.chaos $(ARGS)

@@ -77,7 +77,7 @@ def table(found: Sequence[Measured]) -> str:
             f"baseline: the same {ORACLES} oracles in one process, one after the other",
             *(_seconds(one.in_process) for one in found),
         ],
-        ["ratio of the baseline to the processes", *(f"{one.in_process / _agreeing(one):.1f} x" for one in found)],
+        ["- an oracle's share of that", *(_seconds(one.in_process / ORACLES) for one in found)],
         [
             "processor seconds of an oracle, from the epoch's end",
             *(_spread([o.cpu for o in one.oracles]) for one in found),

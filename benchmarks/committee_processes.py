@@ -157,6 +157,9 @@ def _check_alive(processes: Sequence[OracleProcess], folders: Sequence[Path]) ->
     for one, folder in zip(processes, folders, strict=True):
         if not one.running:
             raise RoundFailed(f"{one.name} ended with status {one.status}: {_last_line(folder)}")
+        bug = next((each["exception"] for each in _logged(folder) if each["event"] == Event.BUG), None)
+        if bug is not None:
+            raise RoundFailed(f"{one.name} ran into a bug: {str(bug).splitlines()[-1]}; its log has all of it (--keep)")
 
 
 def _reports(port: Ports) -> list[dict[str, Any]] | None:
@@ -174,13 +177,12 @@ def _times(port: Ports, epoch: int) -> dict[str, float]:
 
 def _gathered(folder: Path, epoch: int, offset: float) -> dict[str, float]:
     """When an oracle had the observations of all, by its log; nothing where it went on without some."""
-    lines = [json.loads(line) for line in _log(folder).read_text(encoding="utf-8").splitlines() if line[:1] == "{"]
-    came = [
-        datetime.fromisoformat(one["time"]).timestamp() + offset
-        for one in lines
-        if one["event"] in (Event.OBSERVED, Event.OBSERVATION_RECEIVED) and one["epoch"] == epoch
-    ]
-    return {"gathered": max(came)} if len(came) == ORACLES else {}
+    came: dict[str, float] = {}
+    for one in _logged(folder):
+        if one["event"] in (Event.OBSERVED, Event.OBSERVATION_RECEIVED) and one["epoch"] == epoch:
+            author = one["text"] if one["event"] == Event.OBSERVATION_RECEIVED else "itself"
+            came.setdefault(author, datetime.fromisoformat(one["time"]).timestamp() + offset)
+    return {"gathered": max(came.values())} if len(came) == ORACLES else {}
 
 
 def _bytes(port: Ports) -> tuple[int, int]:
@@ -207,6 +209,12 @@ def _cpu(pid: int) -> float:
 
 def _log(folder: Path) -> Path:
     return folder / "oracle.log"
+
+
+def _logged(folder: Path) -> list[dict[str, Any]]:
+    """The events in an oracle's log."""
+    lines = _log(folder).read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line[:1] == "{" and line[-1:] == "}"]
 
 
 def _last_line(folder: Path) -> str:

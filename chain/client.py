@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,8 @@ class Block:
 
 # Blocks in one request for events: public nodes refuse many more.
 _LOG_PAGE = 5_000
+# Anchors that are remembered: those of the epochs of which a report or an appeal may speak.
+_ANCHORS = 1_024
 
 
 class NoContract(RpcError):
@@ -54,6 +56,8 @@ class Chain:
             raise InvalidValue(f"{agree} endpoints are to agree, of {many}; give as many endpoints, or a lower number")
         if len(set(self.urls)) < many:
             raise InvalidValue("an RPC endpoint is named twice: it would agree with itself; name each once")
+        self.agree = agree
+        """How many endpoints must say the same of what can't be different."""
         self.url = self.urls[0]
         self.where = where_is(self.url) + (f" and {many - 1} more" if many > 1 else "")
         """The endpoints for messages: without what may be a key."""
@@ -70,6 +74,7 @@ class Chain:
             told = f"{self.where} doesn't answer as an Ethereum node ({why}); check the address"
             raise ChainUnavailable(told) from error
         self._lower_bound = 0
+        self._anchors: dict[int, Block] = {}
 
     @property
     def endpoints(self) -> list[EndpointState]:
@@ -96,6 +101,15 @@ class Chain:
             results += [self._result(method, answer) for (method, _), answer in zip(part, by_id, strict=True)]
         return results
 
+    def views(self, requests: Sequence[tuple[str, list[Any]]]) -> Iterator[list[Any]]:
+        """The results of a few requests sent at once by one endpoint after the other, each when it is drawn: for what
+        may be different. RpcError at the end, if fewer than `agree` gave all."""
+        if isinstance(self._provider, Endpoint):
+            yield self.batch(requests)
+            return
+        for answers in self._provider.each(list(requests)):  # type: ignore[arg-type]
+            yield [answer["result"] for answer in answers]
+
     @staticmethod
     def _result(method: str, answer: Any) -> Any:
         if error := answer.get("error"):
@@ -115,7 +129,12 @@ class Chain:
         return self.block("finalized")
 
     def anchor(self, time: int) -> Block | None:
-        """The first finalized block whose timestamp is at or after `time`; None while there is none."""
+        """The first finalized block whose timestamp is at or after `time`; None while there is none.
+
+        The last ones found are remembered, and not looked at again: see `forget_anchors`.
+        """
+        if (known := self._anchors.get(time)) is not None:
+            return known
         head = self.finalized()
         if head.timestamp < time:
             return None
@@ -132,7 +151,15 @@ class Chain:
             else:
                 low = middle + 1
         self._lower_bound = max(0, found.number - 1)
+        while len(self._anchors) >= _ANCHORS:
+            self._anchors.pop(next(iter(self._anchors)), None)
+        self._anchors[time] = found
         return found
+
+    def forget_anchors(self) -> None:
+        """Look for each anchor again: for readers that find that finalized blocks were taken back."""
+        self._anchors = {}
+        self._lower_bound = 0
 
     def call(self, function: ContractFunction, block: Block | None = None) -> Any:
         """The decoded result of a view function in the state of `block`, addressed by its hash; or of the newest.

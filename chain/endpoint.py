@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
+from chain.shapes import fits
 from oracle.ground.errors import EpochalError, UserError
 
 # Seconds for which an endpoint that didn't answer is left alone: twice as long each time, up to the last.
 _FIRST_REST, _LONGEST_REST = 0.5, 30.0
 # An endpoint that took long to fail rests this many times as long: else one that hangs would hold up all requests.
 _REST_PER_WAIT = 4
+
+_UNFIT = "no JSON-RPC, or not as this method has it"
 
 
 class ChainUnavailable(UserError):
@@ -39,8 +42,8 @@ class RpcError(EpochalError):
 
 @dataclass(frozen=True, slots=True)
 class EndpointState:
-    """How an endpoint does: `error` is why it didn't answer the last time that it didn't, `head` the newest finalized
-    block that it told of."""
+    """How an endpoint does: `error` is why it didn't answer the last time that it didn't, or what others contradicted;
+    `head` is the newest finalized block that it told of."""
 
     where: str
     healthy: bool
@@ -87,7 +90,8 @@ def refusal(method: str, error: Any) -> RpcError:
 
 
 class Endpoint(HTTPProvider):
-    """One RPC endpoint: what doesn't answer is an RpcError that shows no key, and is left alone for a while."""
+    """One RPC endpoint: what doesn't answer, or not as the method has it, is an RpcError that shows no key, and is left
+    alone for a while."""
 
     def __init__(self, url: str, timeout: float, alone: bool) -> None:
         # web3 asks for the chain id before each call unless it may remember it.
@@ -121,22 +125,26 @@ class Endpoint(HTTPProvider):
         began = time.monotonic()
         try:
             answer: Any = super().make_request(method, params)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise self._failed(method, _why(error), began) from error
-        if not isinstance(answer, dict) or not ("result" in answer or "error" in answer):
-            raise self._failed(method, "no JSON-RPC", began)
+        if not fits(method, params, answer):
+            raise self._failed(method, _UNFIT, began)
         self._answered()
-        return answer  # type: ignore[return-value]
+        return answer
 
     def make_batch_request(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> list[RPCResponse]:
         """See HTTPProvider; RpcError when there is no answer."""
         label, began = f"{batch_requests[0][0]} and others", time.monotonic()
         try:
             answers: Any = super().make_batch_request(batch_requests)
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise self._failed(label, _why(error), began) from error
         if not isinstance(answers, list) or len(answers) != len(batch_requests):
             raise self._failed(label, "no JSON-RPC batch", began)
+        if not all(isinstance(answer.get("id"), int) for answer in answers) or not all(
+            fits(method, params, answer) for (method, params), answer in zip(batch_requests, answers, strict=True)
+        ):
+            raise self._failed(label, _UNFIT, began)
         self._answered()
         return answers
 

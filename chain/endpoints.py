@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,26 +10,26 @@ from web3.providers.base import JSONBaseProvider
 from web3.types import RPCEndpoint, RPCResponse
 
 from chain.endpoint import ChainUnavailable, Endpoint, RpcError, is_revert, refusal
+from chain.poll import Poll
 from oracle.ground.errors import EpochalError
 
+_LOG = logging.getLogger(__name__)
 # JSON-RPC codes by which an endpoint says that it can't, not that it may not be: too many requests, no such method.
 _UNABLE = {-32005, -32601}
-_BLOCK_FACTS = ("number", "hash", "parentHash", "timestamp")
-_LOG_FACTS = ("blockNumber", "logIndex", "blockHash", "transactionHash", "address", "topics", "data")
 # Where each method has the block that its answer is of.
 _AT_BLOCK = {"eth_call": 1, "eth_getBalance": 1, "eth_getCode": 1, "eth_getTransactionCount": 1, "eth_getStorageAt": 2}
 
 
 class EndpointsDisagree(EpochalError):
-    """Two RPC endpoints say different things of what can't be different."""
+    """RPC endpoints say different things of what can't be different, and too few of them the same."""
 
 
 class Endpoints(JSONBaseProvider):
     """Several endpoints of one chain as one of web3's providers.
 
     A request goes to the first that answers. What can't be different between honest nodes (blocks and logs up to the
-    finalized height, state at a block's hash) is asked of `agree` of them and must come equal. "finalized" is the
-    highest block that `agree` of them have finalized.
+    finalized height, state at a block's hash) must come equal from `agree` of them: where some say otherwise, further
+    ones are asked. "finalized" is the highest block that `agree` of them have finalized.
     """
 
     def __init__(self, urls: Sequence[str], timeout: float, agree: int) -> None:
@@ -39,6 +40,7 @@ class Endpoints(JSONBaseProvider):
         self.disagreements = 0
         self._finalized_height = -1
         self._chain_id: int | None = None
+        self._told: set[tuple[str, str]] = set()
         answering = [one for one in self.members if self._ask_chain_id(one) is not None]
         if not answering:
             told = "; ".join(f"{one.where} ({one.error})" for one in self.members)
@@ -76,32 +78,49 @@ class Endpoints(JSONBaseProvider):
         raise self._too_few(f"{batch_requests[0][0]} and others", 0, 1)
 
     def agreed(self, method: RPCEndpoint, params: Any, need: int | None = None) -> RPCResponse:
-        """The answer of `agree` endpoints, which must be equal; of fewer, if only so many answer, but of `need`."""
+        """What `agree` endpoints answer alike; what fewer do, if only so many answer and all the same, but `need`."""
         need = self.agree if need is None else need
-        answers: list[tuple[Endpoint, RPCResponse]] = []
+        poll = Poll(method, params, self.agree)
         refused: RpcError | None = None
         for one in self._usable():
-            if len(answers) == self.agree:
-                break
             try:
                 if self._is_behind(one, method, params):
                     continue
                 answer = one.make_request(method, params)
-                if error := answer.get("error"):
-                    if not is_revert(error):
-                        refused = refusal(method, error)
-                        one.error = str(refused)
-                        continue
-                elif answer["result"] is None:
-                    one.error = f"{method}: it has no such block"
-                    continue
             except RpcError:
                 continue
-            answers.append((one, answer))
-        if len(answers) < need:
-            raise self._too_few(method, len(answers), need, refused)
-        self._compare(method, params, answers)
-        return answers[0][1]
+            if error := answer.get("error"):
+                if not is_revert(error):
+                    refused = refusal(method, error)
+                    one.error = str(refused)
+                    continue
+            elif answer["result"] is None:
+                one.error = f"{method}: it has no such block"
+                continue
+            if poll.add(one, answer):
+                break
+        if poll.count < need:
+            raise self._too_few(method, poll.count, need, refused)
+        self._judge(poll)
+        return poll.answer
+
+    def each(self, batch_requests: list[tuple[RPCEndpoint, Any]]) -> Iterator[list[RPCResponse]]:
+        """What each endpoint answers to requests that are sent to it at once; RpcError at the end if they were fewer
+        than `agree`. Those that refuse one of them are passed over. Nothing is compared."""
+        given = 0
+        label = f"{batch_requests[0][0]} and others"
+        for one in self._usable():
+            try:
+                answers = one.make_batch_request(batch_requests)
+            except RpcError:
+                continue
+            if error := next((answer["error"] for answer in answers if answer.get("error")), None):
+                one.error = str(refusal(label, error))
+                continue
+            given += 1
+            yield answers
+        if given < self.agree:
+            raise self._too_few(label, given, self.agree)
 
     def _first(self, method: RPCEndpoint, params: Any) -> RPCResponse:
         unable: RPCResponse | None = None
@@ -147,19 +166,35 @@ class Endpoints(JSONBaseProvider):
         heads.sort(key=lambda head: -head[0])  # stable: of equally high ones, those named first
         if len(heads) < self.agree:
             raise self._too_few(f"{method} finalized", len(heads), self.agree)
-        chosen = heads[: self.agree]
-        height, _, answer = chosen[-1]
-        answers = [(one, told) for number, one, told in chosen if number == height]
-        for number, one, _ in chosen:
-            if number != height:
-                lower = one.make_request(method, [hex(height), False])
-                if lower.get("result") is None:
+        # A height that one endpoint alone stands for may be made up: then the next lower one.
+        poll = None
+        for height in dict.fromkeys(number for number, _, _ in heads[self.agree - 1 :]):
+            asked = Poll(method, [hex(height), False], self.agree)
+            if any(asked.add(one, told) for one, told in self._at(height, heads)):
+                self._judge(asked)
+                self._finalized_height = max(self._finalized_height, height)
+                return asked.answer["result"]
+            poll = poll or asked
+        assert poll is not None
+        self._judge(poll)
+        raise self._too_few(str(method), poll.count, self.agree)
+
+    def _at(
+        self, height: int, heads: Sequence[tuple[int, Endpoint, RPCResponse]]
+    ) -> Iterator[tuple[Endpoint, RPCResponse]]:
+        """The block of that height by those that have finalized it."""
+        for number, one, told in heads:
+            if number == height:
+                yield one, told
+            elif number > height:
+                try:
+                    lower = one.make_request(RPCEndpoint("eth_getBlockByNumber"), [hex(height), False])
+                except RpcError:
+                    continue
+                if lower.get("result") is not None:
+                    yield one, lower
+                else:
                     one.error = f"it has block {number}, but not {height}"
-                    raise self._too_few(f"{method} {height}", len(answers), self.agree)
-                answers.append((one, lower))
-        self._compare(method, [hex(height), False], answers)
-        self._finalized_height = max(self._finalized_height, height)
-        return answer["result"]
 
     def _head(self, one: Endpoint) -> tuple[int, Endpoint, RPCResponse] | None:
         answer = one.make_request(RPCEndpoint("eth_getBlockByNumber"), ["finalized", False])
@@ -197,16 +232,18 @@ class Endpoints(JSONBaseProvider):
             return True
         return isinstance(which, str) and which.startswith("0x") and int(which, 16) <= self._finalized_height
 
-    def _compare(self, method: RPCEndpoint, params: Any, answers: list[tuple[Endpoint, RPCResponse]]) -> None:
-        first, wanted = answers[0][0], _form(method, answers[0][1])
-        for one, answer in answers[1:]:
-            form = _form(method, answer)
-            if form != wanted:
-                self.disagreements += 1
-                raise EndpointsDisagree(
-                    f"{method} {_short(params)}: {first.where} says {_short(wanted)}, {one.where} says {_short(form)}; "
-                    "find out which of them follows the chain and leave the other out"
-                )
+    def _judge(self, poll: Poll) -> None:
+        """Count and tell a contradiction; EndpointsDisagree where too few say the same."""
+        if not poll.contradicted:
+            return
+        self.disagreements += 1
+        if not poll.agreed:
+            raise EndpointsDisagree(str(poll))
+        for one in poll.contradicted:
+            one.error = f"{poll.method}: it contradicts {self.agree} others"
+            if (one.where, poll.method) not in self._told:
+                self._told.add((one.where, poll.method))
+                _LOG.error("%s", poll)
 
     def _usable(self) -> Iterator[Endpoint]:
         """Those to ask, in the order in which they were named."""
@@ -240,28 +277,3 @@ class Endpoints(JSONBaseProvider):
 
 def _answer(result: Any) -> RPCResponse:
     return {"jsonrpc": "2.0", "id": 0, "result": result}
-
-
-def _form(method: str, answer: RPCResponse) -> Any:
-    """What of an answer must be equal: nodes differ in the further fields that they tell."""
-    if error := answer.get("error"):
-        return "a revert" if is_revert(error) else f"an error ({refusal(method, error)})"
-    result: Any = answer["result"]
-    if method == "eth_getLogs":
-        return sorted([_facts(log, _LOG_FACTS) for log in result], key=lambda one: [int(part, 16) for part in one[:2]])
-    return _facts(result, _BLOCK_FACTS) if method == "eth_getBlockByNumber" else _lower(result)
-
-
-def _facts(told: Any, names: Sequence[str]) -> Any:
-    return [_lower(told.get(name)) for name in names] if isinstance(told, dict) else told
-
-
-def _lower(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.lower()
-    return [_lower(part) for part in value] if isinstance(value, list) else value
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return text if len(text) <= 160 else text[:160] + "…"

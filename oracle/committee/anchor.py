@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from eth_utils.abi import function_signature_to_4byte_selector
 
@@ -17,6 +17,9 @@ from oracle.ground.ledger import Subject
 from oracle.ground.policy import EVIDENCE_CODES, Policy
 
 _PAGE = 500
+_REMEMBERED = 1_024
+_K = TypeVar("_K")
+_V = TypeVar("_V")
 _EVIDENCE = {code: name for name, code in EVIDENCE_CODES.items()}
 _FOLLOWED = ("JobCreated", "AssignmentOpened", "ReportSubmitted")
 _CLEARED = ("ReportVetoed", "ReportDropped")
@@ -66,7 +69,8 @@ class AnchorReader:
         self._evidence: dict[tuple[int, bytes], list[tuple[int, bytes]]] = {}
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
-        self._last_committee: tuple[str, Committee] | None = None
+        self._anchors: dict[int, Block] = {}
+        self._sets: dict[str, Committee] = {}
         self._committees: dict[int, Committee] = {}
 
     def finalized(self) -> Block:
@@ -75,15 +79,18 @@ class AnchorReader:
 
     def anchor(self, time: int) -> Block | None:
         """The first finalized block whose timestamp is at or after `time` (UNIX seconds); None while there is none."""
-        return self.network.chain.anchor(time)
+        found = self._anchors.get(time) or self.network.chain.anchor(time)
+        if found is not None:
+            _remember(self._anchors, time, found)
+        return found
 
     def committee(self, at: Block) -> Committee:
         """The set in force at a block."""
-        if self._last_committee and self._last_committee[0] == at.hash:
-            return self._last_committee[1]
+        if (known := self._sets.get(at.hash)) is not None:
+            return known
         version = self.network.chain.call(self.network.attestations.functions.committeeInForce(), at)[0]
         committee = self._read_committee(version, at)
-        self._last_committee = (at.hash, committee)
+        _remember(self._sets, at.hash, committee)
         return committee
 
     def committee_of(self, version: int) -> Committee:
@@ -123,6 +130,11 @@ class AnchorReader:
         told = [event.args for event in self.events.events(_CLEARED)]
         told += self._recent(_CLEARED, head, self.network.chain.block("latest"))
         return any(one["epoch"] == epoch for one in told)
+
+    def opened(self, anchor: Block) -> int:
+        """How many assignments there ever were at a block: no observation has more to tell of."""
+        self._follow(anchor)
+        return sum(opened <= anchor.number for opened in self._assignments.values())
 
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """Every assignment whose leaf may still be in the tree, in the anchor's state.
@@ -215,3 +227,10 @@ def _policy(raw: dict[str, Any]) -> Policy:
         min_observed_seconds=raw["minObservedSeconds"],
         csp_share_ppm=raw["cspSharePpm"],
     )
+
+
+def _remember(known: dict[_K, _V], key: _K, value: _V) -> None:
+    """Keep it, and no more than `_REMEMBERED`, the oldest of which goes."""
+    known[key] = value
+    if len(known) > _REMEMBERED:
+        del known[next(iter(known))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -12,6 +12,8 @@ from oracle.ground.errors import EpochalError
 
 MOST_HELD: Final = 16_384
 """Nodes and epochs for which an appeal is held."""
+MOST_BYTES: Final = 64 * 1024 * 1024
+"""Of appeals in one report: what its evidence has room for."""
 _PREFIX: Final = "appeal:"
 _END: Final = "appeal;"
 
@@ -30,18 +32,24 @@ class States(Protocol):
     def drop_state(self, first: str, before: str) -> None: ...
 
 
+_MOST_STEPS: Final = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An appeal, how many ticks it shows to be acknowledged, and when it came, by this oracle's clock."""
+    """An appeal, how many ticks it shows to be acknowledged, and by when so many were shown here.
+
+    steps: (when, ticks shown) of this appeal and of those that it replaced, by this oracle's clock: a better appeal
+    that comes late doesn't make the one that came in time late.
+    """
 
     appeal: Appeal
     shows: int
-    arrived: float
+    steps: tuple[tuple[float, int], ...]
 
-    @property
-    def rank(self) -> tuple[int, int]:
-        """Of two for one node and epoch the higher one stands: any oracle that holds both says so."""
-        return self.shows, -int.from_bytes(self.appeal.hash, "big")
+    def shown_by(self, when: float) -> int:
+        """How many ticks were shown by then; 0 for none."""
+        return max((ticks for came, ticks in self.steps if came <= when), default=0)
 
 
 class AppealBox:
@@ -53,21 +61,31 @@ class AppealBox:
         self._by_hash: dict[bytes, Held] = {}
         for _, raw in store.states(_PREFIX, _END):
             shows, appeal = int.from_bytes(raw[:8], "big"), Appeal.decode(raw[8:])
-            self._hold(Held(appeal, shows, -math.inf))
+            self._take(appeal, shows, -math.inf)
 
     def add(self, appeal: Appeal, shows: int, now: float = -math.inf) -> bool:
         """Hold a checked appeal, durably; whether it stands now for its node and epoch. BoxFull."""
-        held = Held(appeal, shows, now)
         known = self._held.get((appeal.node, appeal.epoch))
-        if known is not None and known.rank >= held.rank:
+        if known is not None and known.shows >= shows:
             return False
         if known is None and len(self._held) >= MOST_HELD:
             raise BoxFull(f"{MOST_HELD} appeals wait already; hand it in again after the next report")
         self._store.put_state(_key(appeal), shows.to_bytes(8, "big") + appeal.encode())
-        if known is not None:
-            self._drop(known)
-        self._hold(held)
+        self._take(appeal, shows, now)
         return True
+
+    def _take(self, appeal: Appeal, shows: int, now: float) -> None:
+        place = (appeal.node, appeal.epoch)
+        known = self._held.get(place)
+        if known is not None and known.shows >= shows:
+            # A process that ended between the two writes of a replacement left both.
+            self._forget(appeal)
+            return
+        steps = (*(known.steps if known else ()), (now, shows))
+        if known is not None:
+            self._forget(known.appeal)
+        held = Held(appeal, shows, steps if len(steps) <= _MOST_STEPS else (steps[0], *steps[1 - _MOST_STEPS :]))
+        self._held[place] = self._by_hash[appeal.hash] = held
 
     def get(self, key: bytes) -> Appeal | None:
         """An appeal by its hash."""
@@ -75,37 +93,50 @@ class AppealBox:
         return held.appeal if held else None
 
     def standing(self, epoch: int, by: float = math.inf) -> list[Appeal]:
-        """Those that a report of `epoch` judges, of those that came `by` then: by their hashes, ascending."""
-        due = [one for one in self._held.values() if one.appeal.epoch <= epoch and one.arrived <= by]
-        return sorted((one.appeal for one in due), key=lambda one: one.hash)[:MOST_APPEALS]
+        """Those that a report of `epoch` judges, of those that came `by` then: by their hashes, ascending, and as many
+        as one report takes."""
+        due = [one for one in self._held.values() if one.appeal.epoch <= epoch and one.shown_by(by)]
+        taken, room = [], MOST_BYTES
+        for appeal in sorted((one.appeal for one in due), key=lambda one: one.hash)[:MOST_APPEALS]:
+            room -= len(appeal.encode())
+            if room < 0:
+                break
+            taken.append(appeal)
+        return taken
 
-    def lacking(self, epoch: int, by: float, used: Iterable[tuple[bytes, int, int]]) -> list[Appeal]:
-        """Those that a report of `epoch` should judge and doesn't, since what it uses (node, epoch, ticks shown) shows
-        less. None when it is full."""
-        shown = {(node, since): ticks for node, since, ticks in used}
-        if len(shown) >= MOST_APPEALS:
+    def lacking(self, epoch: int, by: float, used: Mapping[Appeal, int]) -> list[Appeal]:
+        """Those that a report of `epoch` should judge and doesn't, since what it uses (the ticks that each shows) shows
+        less than was shown here by then. None where the report has no room for them."""
+        shown: dict[tuple[bytes, int], int] = {}
+        room = MOST_BYTES
+        for appeal, ticks in used.items():
+            place = (appeal.node, appeal.epoch)
+            shown[place] = max(ticks, shown.get(place, 0))
+            room -= len(appeal.encode())
+        if len(used) >= MOST_APPEALS:
             return []
-        standing = self.standing(epoch, by)
-        return [one for one in standing if self._by_hash[one.hash].shows > shown.get((one.node, one.epoch), -1)]
+        found = []
+        for one in self.standing(epoch, by):
+            held = self._by_hash[one.hash]
+            fits = len(one.encode()) <= room
+            if fits and held.shown_by(by) > shown.get((one.node, one.epoch), 0):
+                found.append(one)
+        return found
 
     def drop(self, keys: Iterable[bytes]) -> None:
         """Forget appeals that can have no effect any more."""
         for key in keys:
             if (held := self._by_hash.get(key)) is not None:
-                self._drop(held)
+                self._forget(held.appeal)
                 del self._held[held.appeal.node, held.appeal.epoch]
 
     def __iter__(self) -> Iterator[Appeal]:
         return iter([one.appeal for one in self._held.values()])
 
-    def _hold(self, held: Held) -> None:
-        self._held[held.appeal.node, held.appeal.epoch] = held
-        self._by_hash[held.appeal.hash] = held
-
-    def _drop(self, held: Held) -> None:
-        key = _key(held.appeal)
+    def _forget(self, appeal: Appeal) -> None:
+        key = _key(appeal)
         self._store.drop_state(key, key + "\0")
-        del self._by_hash[held.appeal.hash]
+        self._by_hash.pop(appeal.hash, None)
 
 
 def _key(appeal: Appeal) -> str:

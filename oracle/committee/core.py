@@ -12,6 +12,7 @@ from typing import Final
 
 from oracle.committee.anchor import FinalReport
 from oracle.committee.appeal import Appeal
+from oracle.committee.appeal_box import BoxFull
 from oracle.committee.effects import (
     Alarm,
     Effect,
@@ -24,9 +25,11 @@ from oracle.committee.errors import Disagreement, NotAgreed
 from oracle.committee.member import MAX_EPOCHS, Member, Standing, describe
 from oracle.committee.messages import Message, Ref
 from oracle.committee.observation import SignedObservation
+from oracle.committee.pool import Equivocation
 from oracle.committee.round import TRANSIENT, Round
 from oracle.committee.schedule import Schedule
 from oracle.ground.errors import EpochalError
+from oracle.telemetry.store.errors import StoreError
 
 MAX_EARLY: Final = 16
 """Messages of a round that hasn't begun here yet that are kept of each sender: clocks differ."""
@@ -55,7 +58,9 @@ class Core:
         self._early: dict[bytes, list[tuple[Message, float]]] = {}
         self._checked: set[bytes] = set()
         self._evidence_asked: dict[bytes, float] = {}
-        self._told_equivocations = 0
+        self._evidence: dict[bytes, bytes] = {}
+        """Evidence that came and couldn't be judged yet, by its hash."""
+        self._told_equivocations = set(map(_key, member.pool.equivocations))
         self._gone_since = math.inf
         self._spent: dict[bytes, tuple[bytes, ...]] = {}
         """By evidence, the appeals that its report uses up."""
@@ -111,30 +116,46 @@ class Core:
         return self._take_effects()
 
     def take_appeal(self, appeal: Appeal, now: float) -> list[Effect]:
-        """A node's appeal, from itself or from a peer. Disagreement for one that proves nothing."""
-        fresh = self.member.hand_in(appeal, now)
-        round_ = self.round
-        if round_ is not None:
+        """A node's appeal, from itself or from a peer.
+
+        Disagreement for one that proves nothing or comes too late, BoxFull when too many wait; a valid one that a
+        leader's proposal names is held for the round all the same.
+        """
+        self.member.shows(appeal)
+        named = self.round is not None and self.round.names(appeal)
+        try:
+            fresh = self.member.hand_in(appeal, now)
+        except (Disagreement, BoxFull):
+            if not named:
+                raise
+            fresh = False
+        if self.round is not None and (named or fresh):
             try:
-                round_.take_appeal(appeal, fresh, now)
+                self.round.take_appeal(appeal, fresh, now)
             except TRANSIENT as error:
                 self._wait(describe(error))
         return self._take_effects()
 
     def take_evidence(self, report: FinalReport, evidence: bytes, now: float) -> list[Effect]:
         """The evidence of a report on chain came. Tells an alarm if the report doesn't follow from it."""
+        self._judge_evidence(report, evidence)
+        return [*self._take_effects(), *self.tick(now)]
+
+    def _judge_evidence(self, report: FinalReport, evidence: bytes) -> None:
         try:
             made = self.member.catch_up(evidence, report)
-        except TRANSIENT as error:
+        except (*TRANSIENT, StoreError) as error:
+            # It is the right evidence, by its hash: it is judged as soon as that can be done, and not fetched again.
+            self._evidence = {report.evidence: evidence}
             self._wait(describe(error))
         except EpochalError as error:
             self._checked.add(report.evidence)
             self._effects.append(Alarm("wrong_report", report.epoch, describe(error)))
         else:
+            self._evidence = {}
             self._checked.add(report.evidence)
             self._spent[report.evidence] = made.appeals
             self._effects.append(Note("evidence_checked", report.epoch, f"root 0x{report.root.hex()}"))
-        return [*self._take_effects(), *self.tick(now)]
 
     # Beginning and ending.
 
@@ -170,6 +191,7 @@ class Core:
         acting = self.acts and self.member.address in committee.members
         emit = self._effects_put
         self.round = round_ = Round(self.member, self.schedule, emit, epoch, anchor, committee, parent, acting)
+        round_.largest = self.member.largest_content(anchor)
         if acting:
             round_.to_observe = self.member.observed_epochs(parent.epoch, epoch)
         self._effects.append(Note("round_begun", epoch, f"committee {committee.version}, anchor {anchor.hash}"))
@@ -181,6 +203,9 @@ class Core:
         early, self._early = self._early, {}
         for sender, messages in early.items():
             for message, came in messages:
+                if message.epoch > round_.epoch:
+                    self._early.setdefault(sender, []).append((message, came))
+                    continue
                 about = (message.epoch, message.committee) == (round_.epoch, round_.committee.version)
                 if about and sender in round_.committee.members:
                     try:
@@ -196,6 +221,7 @@ class Core:
             known = self._ended.get(report.epoch)
             if known is None or known.kind != "attested":
                 self._end(report.epoch, "attested", f"root 0x{report.root.hex()}")
+                self.member.keep_of(report.epoch, report.evidence)
         if (spent := self._spent.get(standing.parent.evidence)) is not None:
             self.member.appeals.drop(spent)
             self._spent = {}
@@ -222,9 +248,10 @@ class Core:
             if epoch not in self._ended:
                 round_ = self.round
                 trouble = round_.trouble if round_ is not None and round_.epoch == epoch else ""
-                self._end(
-                    epoch, "failed", trouble or f"no report before the next epoch was due; waited for {self.waiting}"
-                )
+                # Everybody may read this: what an RPC provider or the store said is in the log alone.
+                waited = "its chain, store or signer, which failed (see its log)" if self.failing else self.waiting
+                told = f"no report before the next epoch was due; this oracle waited for {waited}"
+                self._end(epoch, "failed", trouble or told)
         self._due = max(self._due, due)
 
     def _end(self, epoch: int, kind: str, detail: str) -> None:
@@ -234,8 +261,8 @@ class Core:
             del self._ended[old]
         if self.round is not None and self.round.epoch <= epoch:
             round_, self.round = self.round, None
-            for made in round_.drafts.values():
-                self._spent[made.report.evidence] = made.appeals
+            for report, appeals in round_.drafts.items():
+                self._spent[report.evidence] = appeals
         self._effects.append(Ended(outcome))
 
     def _check_evidence(self, standing: Standing, now: float) -> None:
@@ -245,9 +272,13 @@ class Core:
                 continue
             if self.member.has_evidence(report) and not (report is standing.parent and self.member.behind):
                 self._checked.add(report.evidence)
-            elif now - self._evidence_asked.get(report.evidence, -math.inf) >= self.schedule.part:
-                self._evidence_asked[report.evidence] = now
-                self._effects.append(FetchEvidence(report))
+            elif not 0 <= now - self._evidence_asked.get(report.evidence, -math.inf) < self.schedule.part:
+                self._evidence_asked = dict(list(self._evidence_asked.items())[-8:]) | {report.evidence: now}
+                held = self._evidence.get(report.evidence)
+                if held is None:
+                    self._effects.append(FetchEvidence(report))
+                else:
+                    self._judge_evidence(report, held)
 
     # Small things.
 
@@ -257,10 +288,11 @@ class Core:
         self._tell_equivocations()
         self._wait(round_.waiting)
 
-    def answered(self, peer: bytes, key: bytes) -> None:
+    def answered(self, peer: bytes, key: bytes) -> list[Effect]:
         """What a peer was asked for, by its hash, came or didn't; to be told after each fetch."""
         if self.round is not None:
             self.round.answered_by(peer, key)
+        return self._take_effects()
 
     def _effects_put(self, effect: Effect) -> None:
         self._effects.append(effect)
@@ -269,12 +301,16 @@ class Core:
         self.waiting = what
 
     def _tell_equivocations(self) -> None:
-        for proof in self.member.pool.equivocations[self._told_equivocations :]:
-            self._effects.append(
-                Alarm("equivocation", proof.first.epoch, f"0x{proof.author.hex()} signed two observations", proof)
-            )
-        self._told_equivocations = len(self.member.pool.equivocations)
+        for proof in self.member.pool.equivocations:
+            if _key(proof) not in self._told_equivocations:
+                self._told_equivocations.add(_key(proof))
+                text = f"0x{proof.author.hex()} signed two observations"
+                self._effects.append(Alarm("equivocation", proof.first.epoch, text, proof))
 
     def _take_effects(self) -> list[Effect]:
         effects, self._effects = self._effects, []
         return effects
+
+
+def _key(proof: Equivocation) -> tuple[bytes, int, int]:
+    return proof.author, proof.first.epoch, proof.committee

@@ -20,10 +20,11 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class FetchObservation:
-    """The content that a peer says it holds; give it to `Core.take_observation`."""
+    """The content that a peer says it holds, of at most `most` bytes; give it to `Core.take_content`."""
 
     peer: bytes
     ref: Ref
+    most: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,9 @@ from oracle.committee.anchor import AnchorReader, FinalReport, Placed
 from oracle.committee.appeal import Appeal, acknowledged, appeal_expired
 from oracle.committee.appeal_box import AppealBox
 from oracle.committee.errors import Disagreement, NotAgreed, Omission
-from oracle.committee.observation import SignedObservation, View, commitment
-from oracle.committee.pool import Pool
+from oracle.committee.messages import Ref
+from oracle.committee.observation import SignedObservation, View, commitment, content_size
+from oracle.committee.pool import Equivocation, Pool
 from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
@@ -27,7 +28,10 @@ from oracle.telemetry.store.records import merged
 
 MAX_EPOCHS: Final = 366
 MAX_REFS: Final = 8_000
-"""What one proposal holds at most, after a committee was silent for long: so many epochs, and so many observations."""
+MAX_CONTENT_BYTES: Final = 192 * 1024 * 1024
+"""What one proposal holds at most, after a committee was silent for long: so many epochs, so many observations, and so
+many bytes of their contents. Its evidence has to be carried and recomputed by all."""
+MAX_PROOFS: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Standing:
 
 
 _INDEX: Final = "evidence-index"
+_PROOFS: Final = "equivocation:"
+_PROOFS_END: Final = "equivocation;"
 _Known = dict[bytes, SignedObservation]
 
 
@@ -72,7 +78,9 @@ class Member:
         self.address = bytes.fromhex(signer.address[2:])
         self.domain = reader.network.report_domain
         self.pool = Pool()
+        self.pool.equivocations += [_proof(raw) for _, raw in store.states(_PROOFS, _PROOFS_END)]
         self.appeals = AppealBox(store)
+        self._shown: dict[bytes, int] = {}
         self._last_ledger: tuple[str, Ledger] | None = None
 
     # What the chain says.
@@ -135,31 +143,70 @@ class Member:
 
         Returns what is wrong with those refused: one bad observation keeps no good one out.
         """
-        committee = self.reader.committee(self.anchor(epoch if at is None else at))
+        anchor = self.anchor(epoch if at is None else at)
+        committee, most = self.reader.committee(anchor), self.largest_content(anchor)
         refused: list[Disagreement] = []
         for observation in observations:
             try:
+                if len(observation.content) > most:
+                    size = len(observation.content)
+                    raise Disagreement(
+                        f"epoch {epoch}: an observation of {size} bytes, of all assignments it takes {most}"
+                    )
                 arranged([observation], committee, self.domain, epoch)
             except Disagreement as error:
                 refused.append(error)
             else:
-                self.pool.add(observation.author(self.domain), observation, now, needed)
+                proof = self.pool.add(observation.author(self.domain), observation, now, needed)
+                if proof is not None:
+                    self._keep(proof)
         return refused
 
+    def largest_content(self, anchor: Block) -> int:
+        """Bytes of an observation of every assignment that there ever was at a block: nobody has more to tell."""
+        return content_size(self.reader.opened(anchor))
+
+    def _keep(self, proof: Equivocation) -> None:
+        """A proof of double signing outlives this process; the oldest go."""
+        self.store.put_state(f"{_PROOFS}{proof.first.epoch:020}:{proof.author.hex()}", _written(proof))
+        for key, _ in self.store.states(_PROOFS, _PROOFS_END)[:-MAX_PROOFS]:
+            self.store.drop_state(key, key + "\0")
+        del self.pool.equivocations[:-MAX_PROOFS]
+
     def hand_in(self, appeal: Appeal, now: float = -math.inf) -> bool:
-        """Take a node's appeal in; whether it is new. Disagreement, with the reason, for one that proves nothing."""
-        shows = self._shows(appeal)
+        """Take a node's appeal in; whether it is new.
+
+        Disagreement, with the reason, for one that proves nothing or has nothing to put right. BoxFull.
+        """
+        self._check_due(appeal)
+        shows = self.shows(appeal)
         if not shows:
             raise Disagreement(
-                f"appeal of 0x{appeal.node.hex()} for epoch {appeal.epoch}: no tick of it is acknowledged by f + 1 "
-                "oracles; hand in the receipts of more oracles"
+                f"{_about(appeal)}: no tick of it is acknowledged by f + 1 oracles; hand in the receipts of more"
             )
         return self.appeals.add(appeal, shows, now)
 
-    def _shows(self, appeal: Appeal) -> int:
+    def _check_due(self, appeal: Appeal) -> None:
+        """Disagreement unless a report to come may raise something by this appeal."""
+        newest, parent = self.newest_epoch_over(), self._parent()
+        if appeal.epoch > newest:
+            raise Disagreement(f"{_about(appeal)}: that epoch isn't over; hand it in afterwards")
+        if appeal_expired(appeal.epoch, parent.epoch + 1, self.reader.network.appeal_epochs):
+            raise Disagreement(f"{_about(appeal)}: the appeal span is over")
+        served = [one.subject for one in self._placed(self.anchor(newest)) if raw_address(one.node) == appeal.node]
+        if not served:
+            raise Disagreement(f"{_about(appeal)}: that node serves nothing that a report to come can pay")
+        if appeal.epoch <= parent.epoch and not self.behind:
+            ledger = self._ledger(parent)
+            if not any(ledger.lost(one, appeal.epoch) for one in served):
+                raise Disagreement(f"{_about(appeal)}: the reports left out nothing that can still be put right")
+
+    def shows(self, appeal: Appeal) -> int:
         """How many ticks f + 1 oracles acknowledged, as an appeal shows; Disagreement."""
-        committee, domain = self._committee_of(appeal.epoch), self.reader.network.heartbeat_domain
-        return acknowledged(appeal, committee, domain, self.clock.ticks_per_epoch).bit_count()
+        if appeal.hash not in self._shown:
+            committee, domain = self._committee_of(appeal.epoch), self.reader.network.heartbeat_domain
+            self._shown[appeal.hash] = acknowledged(appeal, committee, domain, self.clock.ticks_per_epoch).bit_count()
+        return self._shown[appeal.hash]
 
     # Reports.
 
@@ -168,11 +215,14 @@ class Member:
         anchor = self.anchor(epoch)
         committee = self.reader.committee(anchor)
         parent = self._parent()
-        observations = {
-            since: tuple(known.values())
-            for since, known in self.held(parent.epoch, epoch, committee).items()
-            if len(known) >= committee.quorum
-        }
+        observations: dict[int, tuple[SignedObservation, ...]] = {}
+        room = MAX_CONTENT_BYTES
+        for since, known in reversed(self.held(parent.epoch, epoch, committee).items()):
+            room -= _bytes_of(known.values())
+            if since < epoch and room < 0:
+                break
+            if len(known) >= committee.quorum:
+                observations[since] = tuple(known.values())
         if epoch not in observations:
             received = len(self.pool.of(epoch, committee.version))
             raise NotAgreed(f"epoch {epoch}: {received} observations, a quorum is {committee.quorum}")
@@ -194,6 +244,11 @@ class Member:
                 f"epoch {proposal.epoch}: parent 0x{proposal.parent.hex()}, here it is 0x{parent.root.hex()}"
             )
         committee = self.reader.committee(anchor)
+        used = [one for known in proposal.observations.values() for one in known]
+        if len(proposal.observations) > 1 and _bytes_of(used) > MAX_CONTENT_BYTES:
+            raise Disagreement(
+                f"epoch {proposal.epoch}: the observations take {_bytes_of(used)} bytes, too many for all"
+            )
         self._check_complete(proposal, committee, parent, by)
         return self._follow(proposal, committee, self._ledger(parent), anchor)
 
@@ -207,10 +262,12 @@ class Member:
         omitted: list[tuple[bytes, SignedObservation]] = []
         for epoch, known in self.held(parent.epoch, proposal.epoch, committee, by).items():
             used = {one.author(self.domain) for one in proposal.observations.get(epoch, ())}
-            if len(known) >= committee.quorum:
+            # An epoch that the proposal uses has to be used whole, however little had come by then.
+            if len(known) >= committee.quorum or epoch in proposal.observations:
                 omitted += [(author, known[author]) for author in known if author not in used]
-        used_appeals = [(one.node, one.epoch, self._shows(one)) for one in proposal.appeals]
-        appeals = self.appeals.lacking(proposal.epoch, by, used_appeals)
+        room = MAX_CONTENT_BYTES - sum(_bytes_of(known) for known in proposal.observations.values())
+        omitted = [each for each in omitted if each[1].view().epoch == proposal.epoch or len(each[1].content) <= room]
+        appeals = self.appeals.lacking(proposal.epoch, by, {one: self.shows(one) for one in proposal.appeals})
         if omitted:
             what = f"observation of 0x{omitted[0][0].hex()}"
         elif appeals:
@@ -239,13 +296,31 @@ class Member:
         return self.store.get_state(_key("evidence", report.epoch, report.evidence))
 
     def evidence_by_hash(self, key: bytes) -> bytes | None:
-        """Evidence by its hash, if this oracle has it."""
-        epoch = self._evidence_index().get(key.hex())
-        return None if epoch is None else self.store.get_state(_key("evidence", epoch, key))
+        """Evidence by its hash, if this oracle has it. Any thread may ask."""
+        found = self._evidence_index().get(key.hex())
+        return None if found is None else self.store.get_state(_key("evidence", found[0], key))
 
-    def _evidence_index(self) -> dict[str, int]:
+    def evidence_size(self, key: bytes) -> int | None:
+        """Bytes of the evidence of that hash, if this oracle has it. Any thread may ask."""
+        found = self._evidence_index().get(key.hex())
+        return None if found is None else found[1]
+
+    def keep_of(self, epoch: int, evidence: bytes | None) -> None:
+        """Of what was signed for an epoch, keep what is behind the report on chain; None: nothing."""
+        index = self._evidence_index()
+        wrong = [bytes.fromhex(key) for key, (since, _) in index.items() if since == epoch]
+        wrong = [key for key in wrong if key != evidence]
+        for key in wrong:
+            for kind in ("evidence", "ledger"):
+                place = _key(kind, epoch, key)
+                self.store.drop_state(place, place + "\0")
+        if wrong:
+            self._put_index({key: told for key, told in index.items() if bytes.fromhex(key) not in wrong})
+
+    def _evidence_index(self) -> dict[str, tuple[int, int]]:
+        """By hash in hex, an evidence's epoch and size."""
         raw = self.store.get_state(_INDEX)
-        return json.loads(raw) if raw else {}
+        return {key: (epoch, size) for key, (epoch, size) in json.loads(raw).items()} if raw else {}
 
     def has_evidence(self, report: FinalReport) -> bool:
         """Whether this oracle has a report's evidence."""
@@ -289,7 +364,7 @@ class Member:
         """Keep a report's ledger and evidence."""
         epoch, evidence = made.report.epoch, made.report.evidence
         self.store.put_state(_key("evidence", epoch, evidence), made.evidence)
-        self._put_index(self._evidence_index() | {evidence.hex(): epoch})
+        self._put_index(self._evidence_index() | {evidence.hex(): (epoch, len(made.evidence))})
         key = _key("ledger", epoch, evidence)
         self.store.put_state(key, made.ledger.encode())
         self._last_ledger = key, made.ledger
@@ -299,17 +374,20 @@ class Member:
         self.pool.forget(epoch)
         late = [one.hash for one in self.appeals if appeal_expired(one.epoch, epoch, self.reader.network.appeal_epochs)]
         self.appeals.drop(late)
+        self._shown.clear()
 
     def prune(self, epoch: int) -> None:
         """Drop ledgers of reports of epochs before `epoch`, whose own report is final, and evidence that is older."""
         for kind, first in (("evidence", epoch - self.keep), ("ledger", epoch)):
             self.store.drop_state(_key(kind, 0, b""), _key(kind, max(first, 0), b""))
         index = self._evidence_index()
-        kept = {key: since for key, since in index.items() if since >= epoch - self.keep}
+        kept = {key: told for key, told in index.items() if told[0] >= epoch - self.keep}
         if kept != index:
             self._put_index(kept)
 
-    def _put_index(self, index: Mapping[str, int]) -> None:
+        self.store.forget_observations(epoch - max(self.keep, MAX_EPOCHS))
+
+    def _put_index(self, index: Mapping[str, tuple[int, int]]) -> None:
         self.store.put_state(_INDEX, json.dumps(index, sort_keys=True).encode())
 
     def _parent(self) -> FinalReport:
@@ -331,8 +409,8 @@ class Member:
         raw = self.store.get_state(key)
         if raw is None:
             raise NotAgreed(
-                f"the ledger behind the final report of epoch {parent.epoch} isn't in {self.store.location}; "
-                "it has to catch up from that report's evidence"
+                f"the ledger behind the final report of epoch {parent.epoch} isn't here; it has to catch up from that "
+                "report's evidence"
             )
         return Ledger.decode(raw)
 
@@ -352,7 +430,31 @@ class Member:
 
 def describe(error: EpochalError) -> str:
     """An error's text in one line, for messages and outcomes."""
-    return " ".join(str(error).split())
+    return printable(str(error))
+
+
+def printable(text: str) -> str:
+    """A text of anybody's in one line, without what a terminal could mistake."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def _about(appeal: Appeal) -> str:
+    return f"appeal of 0x{appeal.node.hex()} for epoch {appeal.epoch}"
+
+
+def _bytes_of(observations: Iterable[SignedObservation]) -> int:
+    return sum(len(one.content) for one in observations)
+
+
+def _written(proof: Equivocation) -> bytes:
+    refs = [[one.epoch, one.content_hash.hex(), one.signature.hex()] for one in (proof.first, proof.second)]
+    return json.dumps([proof.author.hex(), proof.committee, refs]).encode()
+
+
+def _proof(raw: bytes) -> Equivocation:
+    author, committee, refs = json.loads(raw)
+    first, second = (Ref(epoch, bytes.fromhex(key), bytes.fromhex(signature)) for epoch, key, signature in refs)
+    return Equivocation(bytes.fromhex(author), committee, first, second)
 
 
 def _key(kind: str, epoch: int, evidence: bytes) -> str:

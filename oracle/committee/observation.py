@@ -99,6 +99,11 @@ class SignedObservation:
         return recover(Observation(view.epoch, view.committee, self.content_hash).digest(domain), self.signature)
 
 
+def content_size(entries: int) -> int:
+    """Bytes of the content of a view of so many assignments."""
+    return _HEADER.size + entries * _ENTRY.size
+
+
 def commitment(epoch: int, committee: int, content: bytes) -> Observation:
     """What an oracle signs, in the report domain, to stand for `content`."""
     return Observation(epoch, committee, keccak256(content))

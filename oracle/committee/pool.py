@@ -10,8 +10,8 @@ from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation
 
 MAX_CONTENTS: Final = 3
-"""Different contents that are held of one author for one epoch: more prove nothing new, and are held only for a proposal
-that names them. Else an author could sign others for each member, and no proposal could be judged by all."""
+"""Different contents that are held of one author for one epoch: more prove nothing new, and are held only for a
+proposal that names them. Else an author could sign others for each member, and no proposal could be judged by all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ that a crash ended begins again.
 
 from __future__ import annotations
 
+import math
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,26 +15,31 @@ from typing import Final
 from chain.client import Block, ChainUnavailable, RpcError
 from chain.endpoints import EndpointsDisagree
 from chain.events import ChainUnsettled
-from oracle.committee.agreement import Committee, Draft, Proposal
+from oracle.committee.agreement import Committee, Proposal
 from oracle.committee.anchor import FinalReport
 from oracle.committee.appeal import MOST_APPEALS, Appeal
 from oracle.committee.effects import Alarm, Effect, FetchAppeal, FetchObservation, Note, Send, Submit
 from oracle.committee.errors import Disagreement, NotAgreed, Omission
-from oracle.committee.member import MAX_EPOCHS, Member, describe
+from oracle.committee.member import MAX_EPOCHS, Member, describe, printable
 from oracle.committee.messages import Body, Have, Message, Proposed, Reason, Ref, Refusal, Vote
 from oracle.committee.observation import SignedObservation
-from oracle.committee.pool import ref_of
+from oracle.committee.pool import MAX_CONTENTS, ref_of
 from oracle.committee.schedule import Schedule, distance, leader
 from oracle.ground.errors import EpochalError
 from oracle.ground.typed_data import EpochReport
 from oracle.signing.compact import InvalidSignature, recover
 from oracle.signing.remote import SignerUnavailable
-from oracle.telemetry.store.errors import StoreError
+from oracle.telemetry.store.errors import JournalFloor, StoreError
 
 TRANSIENT: Final = (RpcError, ChainUnavailable, ChainUnsettled, EndpointsDisagree, NotAgreed, SignerUnavailable)
 """What passes by itself: the same is tried again at the next tick."""
 MAX_TRIES: Final = 4
 """How often in a turn one thing is asked of one peer."""
+MAX_ASKED: Final = 8
+"""Things that one peer is asked for at a time; the others wait."""
+MAX_SIGNED: Final = 4
+"""Proposals of a leader that are signed in one turn of his: each is a whole recomputation. An honest one makes another
+only when it learned of something that it left out, and the next leader has learned of all of it."""
 
 
 @dataclass(slots=True)
@@ -57,21 +64,37 @@ class Round:
     mine: list[Message] = field(default_factory=list)
     """This oracle's own proposals and votes, in order."""
     votes: dict[EpochReport, dict[bytes, bytes]] = field(default_factory=dict)
-    drafts: dict[EpochReport, Draft] = field(default_factory=dict)
+    drafts: dict[EpochReport, tuple[bytes, ...]] = field(default_factory=dict)
+    """By report that this oracle drafted, the appeals that it uses up."""
     quorum_at: dict[EpochReport, tuple[float, int]] = field(default_factory=dict)
     """When a report got its quorum here, and in which turn it was proposed."""
-    submitted: set[EpochReport] = field(default_factory=set)
+    report_turns: dict[EpochReport, int] = field(default_factory=dict)
+    """By report, the turn of the proposal from which this oracle drafted it."""
+    submitted: dict[EpochReport, float] = field(default_factory=dict)
+    """When this oracle last submitted a report."""
+    signed_for: Counter[tuple[bytes, int]] = field(default_factory=Counter)
+    """How many proposals of a leader were signed in one turn of his."""
     proposed_in: dict[int, frozenset[bytes]] = field(default_factory=dict)
     """By turn, the contents and appeals of this oracle's last proposal in it."""
     answered: set[tuple[bytes, int]] = field(default_factory=set)
     tried: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
     """By (peer, hash), how often it was asked for in this turn."""
-    under_way: set[tuple[bytes, bytes]] = field(default_factory=set)
-    """(peer, hash) that was asked for and hasn't come."""
+    under_way: dict[bytes, set[bytes]] = field(default_factory=dict)
+    """By peer, what was asked for and hasn't come."""
+    queues: dict[bytes, dict[bytes, FetchObservation | FetchAppeal]] = field(default_factory=dict)
+    """By peer and hash, what is to be asked for next."""
+    named: dict[tuple[bytes, int, bytes], list[Ref]] = field(default_factory=dict)
+    """By leader, epoch and author, the first two contents of the author that the leader's proposals name."""
+    needed: set[Ref] = field(default_factory=set)
+    """All of those."""
+    wanted_of: defaultdict[tuple[int, bytes], set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    """By epoch and author, the contents that were asked for."""
     wanted: dict[bytes, dict[Ref, None]] = field(default_factory=dict)
     """By content, who signed it: what comes once stands for all of them."""
     appeals: dict[bytes, Appeal] = field(default_factory=dict)
     """Those that came during the round, by their hash."""
+    largest: int = 0
+    """Bytes of the largest content that an observation can have."""
     authors: dict[Ref, bytes | None] = field(default_factory=dict)
     trouble: str = ""
 
@@ -80,10 +103,13 @@ class Round:
         """What the round waits for, in words."""
         return self._waiting()
 
+    def names(self, appeal: Appeal) -> bool:
+        """Whether a proposal refers to it: then it is judged with that, whatever else there is of its node."""
+        return any(appeal.hash in body.appeals for _, _, body in self.proposals.values())
+
     def take_appeal(self, appeal: Appeal, fresh: bool, now: float) -> None:
-        """An appeal came that was found valid; `fresh`: it is the one to judge for its node and epoch."""
-        if len(self.appeals) < MOST_APPEALS:
-            self.appeals[appeal.hash] = appeal
+        """A valid appeal came that a proposal names, or that is now the one of its node and epoch: `fresh`."""
+        self.appeals[appeal.hash] = appeal
         if fresh:
             self.tell()
         self.go_on(now)
@@ -96,9 +122,7 @@ class Round:
             epoch = self.to_observe[0]
             try:
                 own = self.member.observe(epoch, at=self.epoch)
-            except TRANSIENT:
-                raise
-            except EpochalError as error:
+            except JournalFloor as error:
                 self.emit(Note("abstained", epoch, describe(error)))
             else:
                 self.member.receive(epoch, [own], now, at=self.epoch)
@@ -113,6 +137,7 @@ class Round:
             first = self.turn < 0
             self.turn = turn
             self.tried.clear()
+            self.under_way.clear()
             if not first:
                 # Whoever was away meanwhile learns what there is.
                 self.tell()
@@ -151,6 +176,9 @@ class Round:
     def _judge(self, key: bytes, now: float) -> None:
         """Sign a proposal, refuse it, or ask for what it refers to."""
         author, turn, body = self.proposals[key]
+        if author != self.member.address and self.signed_for[author, turn] >= MAX_SIGNED:
+            self.judged[key] = "too many proposals in one turn"
+            return
         if self._missing(author, body, now):
             return
         if not self.acting:
@@ -170,12 +198,13 @@ class Round:
         except (*TRANSIENT, StoreError):
             raise
         except EpochalError as error:
-            self.emit(Alarm("disagreement", self.epoch, describe(error)))
             self._refuse(key, author, Refusal(key, Reason.DISAGREES, text=describe(error)))
         else:
             self.judged[key] = ""
-            self.drafts[made.report] = made
             report = made.report
+            self.drafts[report] = made.appeals
+            self.report_turns.setdefault(report, turn)
+            self.signed_for[author, turn] += 1
             vote = Vote(key, report.root, report.parent, report.anchor, report.evidence, signature)
             self.emit(Note("voted", self.epoch, f"root 0x{report.root.hex()}"))
             self._send(vote, turn=turn)
@@ -191,8 +220,9 @@ class Round:
     def take(self, sender: bytes, message: Message, now: float) -> None:
         """A member's message. Disagreement for one that breaks the protocol."""
         body = message.body
-        if not isinstance(body, Vote) and not self._plausible(body.refs):
-            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} names {len(body.refs)} observations")
+        if not isinstance(body, Vote) and not self._plausible(body.refs, body.appeals):
+            told = f"{len(body.refs)} observations and {len(body.appeals)} appeals"
+            raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} names {told}, more than there can be")
         match body:
             case Have():
                 self._take_have(sender, body, now)
@@ -222,6 +252,7 @@ class Round:
         if key in self.proposals:
             return
         self.proposals[key] = (sender, turn, body)
+        self._note_named(sender, body)
         self._judge(key, now)
         self._submit_when_due(now)
 
@@ -236,15 +267,18 @@ class Round:
         held = self.votes.get(report)
         if held is None and sum(sender in votes for votes in self.votes.values()) > 2 * len(self.committee.members) + 4:
             raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} votes for too many reports")
-        known = self.proposals.get(body.proposal)
         self.emit(Note("vote_received", self.epoch, f"of 0x{sender.hex()} for root 0x{body.root.hex()}"))
-        self._count(sender, report, body.signature, known[1] if known else turn, now)
+        mine = [one.body for one in self.mine if isinstance(one.body, Vote) and one.body.proposal == body.proposal]
+        if mine and ((ours := mine[-1]).root, ours.evidence) != (body.root, body.evidence):
+            text = f"0x{sender.hex()} comes to root 0x{body.root.hex()}, this oracle to 0x{ours.root.hex()}"
+            self.emit(Alarm("disagreement", self.epoch, text))
+        self._count(sender, report, body.signature, self.report_turns.get(report, max(self.turn, 0)), now)
         self._submit_when_due(now)
 
     def _take_refusal(self, sender: bytes, body: Refusal, now: float) -> None:
         if self.proposals.get(body.proposal, (b"",))[0] != self.member.address:
             return
-        self.trouble = f"0x{sender.hex()} refused: {body.text or body.reason.name.lower()}"
+        self.trouble = f"0x{sender.hex()} refused: {printable(body.text) or body.reason.name.lower()}"
         self.emit(Note("refused_by_peer", self.epoch, self.trouble))
         self._ask(sender, body.refs, body.appeals, now)
 
@@ -256,25 +290,33 @@ class Round:
         Somebody may sign another's content as one of another epoch: that ref is nobody's then, and the others stand.
         """
         wrong: Disagreement | None = None
-        for each in self.wanted.pop(ref.content_hash, {}) | {ref: None}:
-            signed, needed = observation.signed_as(each.signature), self._is_needed(each)
+        for each in self.wanted.get(ref.content_hash, {}) | {ref: None}:
+            signed, needed = observation.signed_as(each.signature), each in self.needed
             refused = self.member.receive(each.epoch, [signed], now, at=self.epoch, needed=needed)
             if refused:
                 self.authors[each] = None
                 wrong = refused[0] if each == ref else wrong
             else:
                 self.emit(Note("observation_received", each.epoch, f"of 0x{(self._author(each) or b'').hex()}"))
+        for each in self.wanted.pop(ref.content_hash, {}):
+            author = self._author(each) or b""
+            self.wanted_of[each.epoch, author].discard(ref.content_hash)
         if wrong is not None:
             raise wrong
 
-    def _is_needed(self, ref: Ref) -> bool:
-        """Whether it is among the first two contents of its author that some leader's proposals name for its epoch: an
-        honest leader's name one, and a second one after a crash."""
-        author, named = self._author(ref), dict[bytes, dict[Ref, None]]()
-        for leader_, _, body in self.proposals.values():
-            same = (one for one in body.refs if one.epoch == ref.epoch and self._author(one) == author)
-            named.setdefault(leader_, {}).update(dict.fromkeys(same))
-        return any(ref in list(refs)[:2] for refs in named.values())
+    def _note_named(self, leader_: bytes, body: Proposed) -> None:
+        """Contents that a leader's proposals name are needed, however many others of their authors there are.
+
+        Two of each author: an honest leader names one, and another one after a crash.
+        """
+        for ref in body.refs:
+            author = self._author(ref)
+            if author is None:
+                continue
+            named = self.named.setdefault((leader_, ref.epoch, author), [])
+            if ref not in named and len(named) < 2:
+                named.append(ref)
+                self.needed.add(ref)
 
     def _author(self, ref: Ref) -> bytes | None:
         """The member that signed it; None if it is nobody's of the set."""
@@ -294,38 +336,55 @@ class Round:
             author = self._author(ref)
             if author is None or pool.get(ref.epoch, version, author, ref.content_hash) is not None:
                 continue
-            if pool.is_full(ref.epoch, version, author) and not self._is_needed(ref):
+            if pool.is_full(ref.epoch, version, author) and ref not in self.needed:
                 continue
             if (same := pool.content(ref.epoch, ref.content_hash)) is not None:
                 try:
                     self.receive(ref, same, now)
                 except Disagreement as error:
                     self.emit(Note("observation_refused", ref.epoch, describe(error)))
-            else:
+                continue
+            # Whoever signs contents that nobody can have is asked for no more of them than are ever held.
+            wanted = self.wanted_of[ref.epoch, author]
+            if ref.content_hash in wanted or len(wanted) < MAX_CONTENTS or ref in self.needed:
+                wanted.add(ref.content_hash)
                 self.wanted.setdefault(ref.content_hash, {})[ref] = None
-                if self._may_ask(sender, ref.content_hash):
-                    self.emit(FetchObservation(sender, ref))
+                self._want(sender, ref.content_hash, FetchObservation(sender, ref, self.largest))
         for key in appeals:
-            if self._appeal(key) is None and self._may_ask(sender, key):
-                self.emit(FetchAppeal(sender, key))
+            if self._appeal(key) is None:
+                self._want(sender, key, FetchAppeal(sender, key))
 
-    def _may_ask(self, peer: bytes, key: bytes) -> bool:
-        """Whether a peer may be asked for something now; it counts as asked."""
-        place = (peer, key)
-        if place in self.under_way or self.tried.get(place, 0) >= MAX_TRIES:
-            return False
-        self.tried[place] = self.tried.get(place, 0) + 1
-        self.under_way.add(place)
-        return True
+    def _want(self, peer: bytes, key: bytes, fetch: FetchObservation | FetchAppeal) -> None:
+        """Ask a peer for something, now or when it has answered what it was asked for."""
+        queue = self.queues.setdefault(peer, {})
+        if key not in self.under_way.get(peer, ()) and self.tried.get((peer, key), 0) < MAX_TRIES:
+            if len(queue) < MOST_APPEALS:
+                queue.setdefault(key, fetch)
+            self._ask_next(peer)
+
+    def _ask_next(self, peer: bytes) -> None:
+        queue, under_way = self.queues.get(peer, {}), self.under_way.setdefault(peer, set())
+        while queue and len(under_way) < MAX_ASKED:
+            key = next(iter(queue))
+            fetch = queue.pop(key)
+            if isinstance(fetch, FetchAppeal) and self._appeal(key) is not None:
+                continue
+            if isinstance(fetch, FetchObservation) and key not in self.wanted:
+                continue
+            self.tried[peer, key] = self.tried.get((peer, key), 0) + 1
+            under_way.add(key)
+            self.emit(fetch)
 
     def answered_by(self, peer: bytes, key: bytes) -> None:
-        """What a peer was asked for came, or didn't."""
-        self.under_way.discard((peer, key))
+        """What a peer was asked for came, or didn't: it is asked for what waits."""
+        self.under_way.get(peer, set()).discard(key)
+        self._ask_next(peer)
 
-    def _plausible(self, refs: Sequence[Ref]) -> bool:
-        """Whether there are no more refs than members and epochs: each costs a recovered signature."""
+    def _plausible(self, refs: Sequence[Ref], appeals: Sequence[bytes]) -> bool:
+        """Whether there are no more refs than members and epochs (each costs a recovered signature), nor more appeals
+        than one report takes."""
         epochs = min(self.epoch - self.parent.epoch, MAX_EPOCHS)
-        return len(refs) <= epochs * len(self.committee.members)
+        return len(refs) <= epochs * len(self.committee.members) and len(appeals) <= MOST_APPEALS
 
     def _missing(self, leader_: bytes, body: Proposed, now: float) -> bool:
         """Whether anything that a proposal refers to isn't here; its leader is asked for that."""
@@ -389,9 +448,11 @@ class Round:
             return
         for report, (since, turn) in self.quorum_at.items():
             place = distance(self.committee.members, self.epoch, turn, self.member.address)
-            if report in self.submitted or now < since + place * self.schedule.part:
+            # Once more after a while: whatever became of the first transaction, the chain shows nothing yet.
+            last = self.submitted.get(report, -math.inf)
+            if now < since + place * self.schedule.part or now < last + self.schedule.part:
                 continue
-            self.submitted.add(report)
+            self.submitted[report] = now
             votes = self.votes[report]
             members = [index for index, one in enumerate(self.committee.members) if one in votes]
             signatures = b"".join(votes[self.committee.members[index]] for index in members)

@@ -90,6 +90,13 @@ class Ledger:
     losses: Mapping[int, Losses] = field(default_factory=dict)
     windows: Mapping[WindowKey, tuple[Piece, ...]] = field(default_factory=dict)
 
+    def lost(self, subject: Subject, epoch: int) -> bool:
+        """Whether an appeal for that epoch may still give the subject anything."""
+        if epoch in self.losses.get(subject.assignment_id, ()):
+            return True
+        pieces = self.windows.get(subject.window_of(epoch), ())
+        return any(one.assignment == subject.assignment_id and epoch in one.losses for one in pieces)
+
     def encode(self) -> bytes:
         """The one encoding of this ledger: equal ledgers, equal bytes."""
         pieces = [(key, piece) for key, pieces in self.windows.items() for piece in pieces]

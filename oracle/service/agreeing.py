@@ -153,13 +153,22 @@ class Agreeing:
 
     async def evidence(self, key: bytes) -> bytes | None:
         """See Desk."""
-        return await self.in_core(lambda: self.core.member.evidence_by_hash(key))
+        return await asyncio.to_thread(self.core.member.evidence_by_hash, key)
+
+    async def evidence_size(self, key: bytes) -> int | None:
+        """See Desk."""
+        return await asyncio.to_thread(self.core.member.evidence_size, key)
+
+    def is_current(self, epoch: int) -> bool:
+        """See Desk."""
+        round_ = self.core.round
+        return epoch >= (round_.epoch if round_ is not None else self.core.last_final + 1)
 
     async def hand_in(self, appeal: bytes) -> str:
         """See Desk."""
         now = self._now()
         try:
-            read = Appeal.decode(appeal)
+            read = await asyncio.to_thread(Appeal.decode, appeal)
             await self._do(lambda: self.core.take_appeal(read, now))
         except BoxFull as error:
             raise NotNow(str(error)) from error
@@ -201,37 +210,54 @@ class Agreeing:
     async def _do(self, step: Callable[[], list[Effect]]) -> None:
         began = self._now()
         effects = await self.in_core(lambda: self._sealed(step()))
-        until = self._now() + 2 * self.core.schedule.part
         for effect, envelope in effects:
-            match effect:
-                case Send():
-                    for peer in effect.to:
-                        self._outbox.post(peer, envelope, until)
-                case FetchObservation():
-                    self._go(self._fetch_observation(effect))
-                case FetchAppeal():
-                    self._go(self._fetch_appeal(effect))
-                case FetchEvidence():
-                    self._go(self._fetch_evidence(effect))
-                case Submit():
-                    self._go(self._bring(effect))
-                case Ended():
-                    await self._end(effect.outcome)
-                case Alarm():
-                    event, series = _ALARMS[effect.kind]
-                    logger().error(event, epoch=effect.epoch, text=effect.text)
-                    self._metrics.add(series)
-                case Note():
-                    # The step that begins a round goes on to look at the whole network: that is its next phase.
-                    self.diary.note(effect.kind, effect.epoch, began if effect.kind == "round_begun" else self._now())
-                    logger().info(_NOTES[effect.kind], epoch=effect.epoch, text=effect.text)
+            try:
+                await self._carry_out(effect, envelope, began)
+            except Stopping:
+                raise
+            except EpochalError as error:
+                # The others are carried out all the same.
+                logger().error(Event.NOTE, part="agreeing", text=f"{type(effect).__name__} failed: {error}")
 
-    def _sealed(self, effects: list[Effect]) -> list[tuple[Effect, bytes]]:
-        """Each effect, a message with its envelope: signing may ask another machine, so it is done in the thread."""
+    async def _carry_out(self, effect: Effect, envelope: bytes | None, began: float) -> None:
+        until = self._now() + 2 * self.core.schedule.part
+        match effect:
+            case Send() if envelope is not None:
+                for peer in effect.to:
+                    self._outbox.post(peer, envelope, until)
+            case FetchObservation():
+                self._go(self._fetch_observation(effect))
+            case FetchAppeal():
+                self._go(self._fetch_appeal(effect))
+            case FetchEvidence():
+                self._go(self._fetch_evidence(effect))
+            case Submit():
+                self._go(self._bring(effect))
+            case Ended():
+                await self._end(effect.outcome)
+            case Alarm():
+                event, series = _ALARMS[effect.kind]
+                logger().error(event, epoch=effect.epoch, text=effect.text)
+                self._metrics.add(series)
+            case Note():
+                # The step that begins a round goes on to look at the whole network: that is its next phase.
+                self.diary.note(effect.kind, effect.epoch, began if effect.kind == "round_begun" else self._now())
+                logger().info(_NOTES[effect.kind], epoch=effect.epoch, text=effect.text)
+
+    def _sealed(self, effects: list[Effect]) -> list[tuple[Effect, bytes | None]]:
+        """Each effect, a message with its envelope: signing may ask another machine, so it is done in the thread.
+
+        A message that can't be signed now is left out: what it says is said again in the next turn.
+        """
+        return [(one, self._envelope(one.message) if isinstance(one, Send) else None) for one in effects]
+
+    def _envelope(self, message: Message) -> bytes | None:
         member = self.core.member
-        return [
-            (one, one.message.seal(member.signer, member.domain) if isinstance(one, Send) else b"") for one in effects
-        ]
+        try:
+            return message.seal(member.signer, member.domain)
+        except EpochalError as error:
+            logger().warning(Event.NOTE, part="agreeing", text=f"a message isn't sent, it can't be signed: {error}")
+            return None
 
     def _go(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -251,15 +277,16 @@ class Agreeing:
             await self._do(lambda: self.core.take_content(ref, content, self._now()))
         except EpochalError as error:
             self._failed(wanted.peer, "observation", error)
-        await self.in_core(lambda: self.core.answered(wanted.peer, ref.content_hash))
+        await self._do(lambda: self.core.answered(wanted.peer, ref.content_hash))
 
     async def _fetch_appeal(self, wanted: FetchAppeal) -> None:
         try:
-            appeal = Appeal.decode(await self._client.appeal(self._url(wanted.peer), wanted.hash))
+            raw = await self._client.appeal(self._url(wanted.peer), wanted.hash)
+            appeal = await asyncio.to_thread(Appeal.decode, raw)
             await self._do(lambda: self.core.take_appeal(appeal, self._now()))
         except EpochalError as error:
             self._failed(wanted.peer, "appeal", error)
-        await self.in_core(lambda: self.core.answered(wanted.peer, wanted.hash))
+        await self._do(lambda: self.core.answered(wanted.peer, wanted.hash))
 
     def _failed(self, peer: bytes, what: str, error: EpochalError) -> None:
         logger().info(Event.OBSERVATION_REFUSED, peer="0x" + peer.hex(), what=what, reason=str(error))

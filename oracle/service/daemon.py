@@ -14,11 +14,11 @@ from typing import Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from chain.client import ChainUnavailable, RpcError
 from chain.journal.fees import FeeLimits
 from chain.journal.journal import TransactionJournal
 from chain.network import Network
 from oracle.committee.effects import Submit
+from oracle.committee.round import TRANSIENT
 from oracle.ground.errors import EpochalError
 from oracle.peers.client import PeerClient
 from oracle.peers.desk import PeerLimits
@@ -123,7 +123,7 @@ class _Daemon:
         while not self.stopping.is_set():
             try:
                 return await asyncio.to_thread(ChainParts.open, self.patient)
-            except (ChainUnavailable, RpcError) as error:
+            except TRANSIENT as error:
                 if str(error) != self.waiting_for_chain:
                     logger().warning(Event.WAITING, reason=str(error))
                 self.waiting_for_chain = str(error)
@@ -137,7 +137,8 @@ class _Daemon:
         stack.callback(store.close)
         if not self.options.watch:
             claim(store, self.signer)
-        abstain_from_the_past(store, self.now())
+        head = await asyncio.to_thread(network.chain.finalized)
+        abstain_from_the_past(store, max(self.now(), head.timestamp))
         roster = ChainRoster(network, parts.events)
         scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
@@ -265,7 +266,7 @@ class _Daemon:
             try:
                 await agreeing.in_core(roster.refresh)
                 await agreeing.in_core(agreeing.book.refresh)
-            except (ChainUnavailable, RpcError) as error:
+            except TRANSIENT as error:
                 logger().warning(Event.WAITING, reason=str(error))
                 await self._pause(_CHAIN_SECONDS)
             else:

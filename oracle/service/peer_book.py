@@ -27,7 +27,7 @@ class PeerBook:
         self._urls: dict[bytes, str] = {}
         self._told_difference = ""
         self.committee: Committee | None = None
-        """The set in force at the newest block."""
+        """The set in force at the newest finalized block."""
 
     def is_member(self, address: bytes) -> bool:
         """Whether an address is of any of these sets."""
@@ -43,8 +43,9 @@ class PeerBook:
 
     def refresh(self) -> None:
         """Look again. RpcError, and all stays as it was."""
-        block = self._network.chain.block("latest")
-        self._metrics.set(Series.CLOCK_OFFSET, self._now() - block.timestamp)
+        self._metrics.set(Series.CLOCK_OFFSET, self._now() - self._network.chain.block("latest").timestamp)
+        # Of the newest block each endpoint has its own idea: what they must agree on is read where it is final.
+        block = self._network.chain.finalized()
         calls = self._network.attestations.functions
         version, _, predecessor, _ = self._network.chain.call(calls.committeeInForce(), block)
         announced, _ = self._network.chain.call(calls.committeeAnnounced(), block)

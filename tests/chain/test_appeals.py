@@ -63,11 +63,12 @@ def test_appeal__of_what_two_oracles_acknowledged__is_paid_within_its_span(town:
     assert paid(town) == SPEC.price * 1_200 // CLOCK.length
 
 
-def test_appeal__after_its_span__changes_nothing(town: Town) -> None:
+def test_appeal__after_its_span__is_refused_and_changes_nothing(town: Town) -> None:
     attest(town, 0, POOR)
     attest(town, 1, (ALL, ALL, ALL))
     for member in town.members:
-        member.hand_in(appeal(town, ALL, ALL))
+        with pytest.raises(Disagreement, match="nothing that can still be put right"):
+            member.hand_in(appeal(town, ALL, ALL))
     assert attest(town, APPEAL_EPOCHS + 1, (ALL, ALL, ALL)) == Leaf(1, ONE, 1_200, 1_800)
     assert paid(town) == SPEC.price * 1_200 // CLOCK.length
 

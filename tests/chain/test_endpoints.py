@@ -152,6 +152,64 @@ def test_chain__one_of_two_lies__both_are_named(coin: Coin, three: list[RpcProxy
     assert chain.disagreements == 1
 
 
+@pytest.mark.parametrize("lie", LIES)
+def test_chain__one_of_three_lies__two_that_agree_are_believed(coin: Coin, three: list[RpcProxy], lie: str) -> None:
+    chain = Chain(urls(three))
+    three[0].change = LIES[lie]
+    assert facts(coin, chain) == facts(coin, coin.chain)
+    assert chain.disagreements > 0
+    assert "it contradicts 2 others" in chain.endpoints[0].error
+    assert [one.error for one in chain.endpoints[1:]] == ["", ""]
+
+
+def test_chain__one_of_three_makes_a_height_up__the_others_height_is_final(coin: Coin, three: list[RpcProxy]) -> None:
+    chain = Chain(urls(three))
+    three[1].change = behind(3)  # its block 3 is none of the chain's either
+    three[0].change = swapped("eth_getBlockByNumber", lambda block: {**block, "number": "0xffffff"})
+    with pytest.raises(EndpointsDisagree, match="says"):
+        chain.finalized()
+    three[1].change = None
+    assert facts(coin, chain) == facts(coin, coin.chain)
+
+
+ODD: dict[str, Answer] = {
+    "a block without a number": swapped("eth_getBlockByNumber", lambda block: {"hash": "0x1"}),
+    "a block's number in words": swapped("eth_getBlockByNumber", lambda block: {**block, "number": "0xten"}),
+    "neither result nor error": lambda method, params, told: {"jsonrpc": "2.0", "id": told["id"], "error": None},
+    "no object": lambda method, params, told: ["x"],
+    "a call without data": swapped("eth_call", lambda result: 5),
+    "half a byte": swapped("eth_call", lambda result: result[:-1]),
+    "logs that are none": swapped("eth_getLogs", lambda logs: ["x"]),
+    "a log without topics": swapped("eth_getLogs", lambda logs: [{**log, "topics": None} for log in logs]),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_chain__answers_of_odd_shape__are_that_endpoints_failure(coin: Coin, three: list[RpcProxy], odd: str) -> None:
+    chain = Chain(urls(three))
+    three[0].change = ODD[odd]
+    assert facts(coin, chain) == facts(coin, coin.chain)
+    assert chain.disagreements == 0
+    assert "not as this method has it" in chain.endpoints[0].error
+    three[1].change = ODD[odd]
+    with pytest.raises(RpcError, match="needed are 2"):
+        facts(coin, chain)
+
+
+def test_anchor__asked_for_again__is_remembered_until_forgotten(coin: Coin, three: list[RpcProxy]) -> None:
+    chain = Chain(three[0].url)
+    time_ = chain.block(3).timestamp
+    found = chain.anchor(time_)
+    assert found == coin.chain.anchor(time_)
+    asked = len(three[0].asked)
+    assert chain.anchor(time_) == found
+    assert len(three[0].asked) == asked
+    assert chain.anchor(2**40) is None, "what isn't there yet isn't remembered"
+    chain.forget_anchors()
+    assert chain.anchor(time_) == found
+    assert len(three[0].asked) > asked + 2
+
+
 def test_chain__fields_that_nodes_tell_differently__are_no_disagreement(coin: Coin, three: list[RpcProxy]) -> None:
     chain = Chain(urls(three))
 

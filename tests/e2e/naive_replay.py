@@ -125,10 +125,14 @@ class Naive:
                 up += sum(part[0] for part in sums)
                 observed += together
                 grant = min(max(self.whole(up, observed) - taken, 0), together)
+                seen = given = 0
                 for one, (own_up, own) in zip(group, sums, strict=True):
                     earned = own_up
                     if observed >= self.terms.min_observed_seconds:
-                        earned = grant * own // together if together else 0
+                        # To the second: the shares of a running sum.
+                        seen += own
+                        earned = (grant * seen // together if together else 0) - given
+                        given += earned
                     taken += earned
                     begin = max(one.start, self.start(number * window))
                     unmeasured = min(one.end, self.start((number + 1) * window)) - begin - own

@@ -82,6 +82,14 @@ class Journal:
                 "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", FLOOR, raised
             )
 
+    def forget_observations(self, before_epoch: int) -> None:
+        """Drop the journalled observations of epochs before that one, and sign none for these epochs any more."""
+        if before_epoch <= 0:
+            return
+        with self._disk, self._database.transaction():
+            self.set_journal_floor(before_epoch - 1)
+            self._database.run("DELETE FROM observation WHERE epoch < ?", before_epoch)
+
     def check_floor(self, epoch: int) -> None:
         """JournalFloor for an epoch at or below the floor."""
         floor = self.journal_floor

@@ -13,7 +13,16 @@ from oracle.ground.median import measured_needs
 from oracle.ground.typed_data import EpochReport
 from oracle.ground.uptime import ZERO, Uptime
 from tests.property.committee.simulation.chain import Mined
-from tests.property.committee.simulation.plan import APPEAL_EPOCHS, BLOCK, GRACE, HEARTBEATS, REPORTS, TICK, Mood, quorum
+from tests.property.committee.simulation.plan import (
+    APPEAL_EPOCHS,
+    BLOCK,
+    GRACE,
+    HEARTBEATS,
+    REPORTS,
+    TICK,
+    Mood,
+    quorum,
+)
 from tests.property.committee.simulation.reader import placed
 
 if TYPE_CHECKING:
@@ -50,6 +59,12 @@ class Audit:
         if (first.evidence, first.tree, known) != (made.evidence, made.tree, ledger):
             self.wrong(f"oracle {oracle.number} drafted epoch {made.report.epoch} with other bytes behind it")
 
+    def signed(self, oracle: SimOracle, proposal: Proposal, known: set[bytes]) -> None:
+        """An oracle signed a proposal; it had the observations of the `known` before its deadline."""
+        used = {one.author(REPORTS) for one in proposal.observations[proposal.epoch]}
+        if oracle.honest and not known <= used:
+            self.wrong(f"oracle {oracle.number} signed a proposal for epoch {proposal.epoch} that omits what it had")
+
     def on_chain(self, report: EpochReport, block: Mined) -> None:
         """The chain took a report."""
         self.submitted.append((self.world.time.now, report))
@@ -75,7 +90,9 @@ class Audit:
             for author in by_author.keys() & honest.keys():
                 journalled = honest[author].store.observation(epoch, found.committee.version)
                 if journalled is None or journalled.content != by_author[author].content:
-                    self.wrong(f"oracle {honest[author].number}'s observation of epoch {epoch} isn't the journalled one")
+                    self.wrong(
+                        f"oracle {honest[author].number}'s observation of epoch {epoch} isn't the journalled one"
+                    )
             for key, agreed in made.agreed[epoch].items():
                 views = {author: one.view().ticks.get(key, ZERO) for author, one in by_author.items()}
                 seen = [views[author] for author in views if author in honest and views[author].observed]
@@ -88,13 +105,15 @@ class Audit:
 
     def _check_shuffled(self, made: Draft, ledger: bytes, found: Evidence) -> None:
         """The same inputs in any order make the same bytes."""
-        chance = Random(made.report.root)  # noqa: S311
+        chance = Random(made.report.root)
         told = found.proposal
         epochs = chance.sample(list(told.observations), len(told.observations))
         known = [one for one in placed(self.world.chain) if one.subject.opened_at <= self.world.anchor_time(told.epoch)]
         chance.shuffle(known)
         again = draft(
-            Proposal(told.epoch, told.parent, told.anchor, {one: told.observations[one] for one in epochs}, told.appeals),
+            Proposal(
+                told.epoch, told.parent, told.anchor, {one: told.observations[one] for one in epochs}, told.appeals
+            ),
             found.committee,
             REPORTS,
             found.ledger,
@@ -174,7 +193,7 @@ class Audit:
     def _check_outcomes(self) -> None:
         """What oracles recorded is what is on chain; who was there has an outcome for every epoch."""
         plan = self.world.plan
-        final = {block for block in self.final}
+        final = set(self.final)
         head = self.world.chain.head
         pending = head.state.at(head.timestamp).pending
         reported = final | ({pending.report.epoch} if pending else set())

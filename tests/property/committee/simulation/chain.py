@@ -195,9 +195,7 @@ class SimChain:
             state = state.at(time)
             from_epoch = (time - GENESIS) // self.clock.length + 2
             version = len(state.sets) + 1
-            return replace(
-                state, sets=(*state.sets, members), announced=version, until=self.clock.start(from_epoch)
-            )
+            return replace(state, sets=(*state.sets, members), announced=version, until=self.clock.start(from_epoch))
 
         return Transaction(name, action)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.property.committee.simulation.plan import PART, Mood, fault_bound
+from tests.property.committee.simulation.plan import Mood, fault_bound
 
 if TYPE_CHECKING:
     from tests.property.committee.simulation.oracle import SimOracle
@@ -24,7 +24,7 @@ class Faults:
 
     def __init__(self, world: Simulation) -> None:
         self.world = world
-        self.chance = Random(f"{world.plan.seed} faults")  # noqa: S311
+        self.chance = Random(f"{world.plan.seed} faults")
         self.count = 0
 
     def arrange(self, epoch: int, mood: Mood) -> None:
@@ -56,7 +56,7 @@ class Faults:
             oracle.reader.late = 0
             oracle.reader.out = False
             oracle.reader.failing = 0.0
-            oracle.store.writes_left = None
+            oracle.store.disk.writes_left = None
             if oracle.number not in world.plan.lost:
                 oracle.skew = self.chance.uniform(-2.5, 2.5)
                 oracle.start()
@@ -69,8 +69,11 @@ class Faults:
         good = [one for one in world.oracles if one.honest and one.address in members]
         good = [one for one in good if one.number not in world.plan.lost]
         for one in self.chance.sample(good, fault_bound(len(members)) + 1):
-            world.network.islands[one.number] = 1 + one.number
-            world.trace(one.number, "is cut off")
+            if self.chance.random() < 0.3:
+                one.crash(back_after=1e9)  # or when all is mended
+            else:
+                world.network.islands[one.number] = 1 + one.number
+                world.trace(one.number, "is cut off")
 
     def _faults(self) -> list[Callable[[], None]]:
         return [
@@ -100,8 +103,8 @@ class Faults:
 
     def _crash_at_a_write(self) -> None:
         for one in self._some():
-            one.store.writes_left = self.chance.randint(1, 6)
-            one.store.crash_before = self.chance.random() < 0.5
+            one.store.disk.writes_left = self.chance.randint(1, 6)
+            one.store.disk.crash_before = self.chance.random() < 0.5
 
     def _part(self) -> None:
         ways = self.chance.randint(2, 4)

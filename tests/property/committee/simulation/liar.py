@@ -136,12 +136,8 @@ class Liar(SimOracle):
 
     def _mislabelled(self, epoch: int, version: int) -> list[Ref]:
         """Refs of its own to contents that aren't: of others, of other epochs, of other sets."""
-        keys = [
-            made.content_hash
-            for one in self.world.oracles
-            for (since, _), made in one.store.observations.items()
-            if since > epoch - 3
-        ]
+        told = (each for one in self.world.oracles for each in one.released.items())
+        keys = [key for (since, _), key in told if since > epoch - 3]
         signed = []
         for key in self.chance.sample(keys, min(3, len(keys))):
             typed = replace(commitment(epoch, version, b""), contentHash=key)
@@ -212,9 +208,7 @@ class Liar(SimOracle):
         assert round_ is not None
         version = round_.committee.version
         held = self.core.member.held(round_.parent.epoch, round_.epoch, round_.committee)
-        refs = [
-            Ref(epoch, one.content_hash, one.signature) for epoch, known in held.items() for one in known.values()
-        ]
+        refs = [Ref(epoch, one.content_hash, one.signature) for epoch, known in held.items() for one in known.values()]
         appeals: tuple[bytes, ...] = ()
         kind = chance.randint(0, 6)
         if trait is Trait.GHOSTS or kind == 0:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 
-from oracle.committee import messages, observation, round
+from oracle.committee import messages, observation
+from oracle.committee import round as rounds
 from oracle.signing import compact
 
 
@@ -15,7 +16,7 @@ from oracle.signing import compact
 def remembered_signers() -> Iterator[None]:
     """Meanwhile each signature is recovered once. All oracles of a simulation share this process's time."""
     remembering = lru_cache(maxsize=65_536)(compact.recover)
-    places = (messages, observation, round)
+    places = (messages, observation, rounds)
     before = [place.recover for place in places]
     for place in places:
         place.recover = remembering

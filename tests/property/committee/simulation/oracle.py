@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -10,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 
 from chain.endpoint import RpcError
-from oracle.committee.agreement import Draft
+from oracle.committee.agreement import Draft, Proposal
 from oracle.committee.anchor import FinalReport
 from oracle.committee.appeal import Appeal
 from oracle.committee.core import Core
@@ -45,9 +46,15 @@ POLL: Final = 1.2
 
 
 class WatchedMember(Member):
-    """A member whose drafts are seen by the simulation."""
+    """A member whose drafts, and what it signs, are seen by the simulation."""
 
     on_draft: Callable[[Draft], None]
+    on_signed: Callable[[Proposal, set[bytes]], None]
+
+    def sign(self, proposal: Proposal, by: float = math.inf) -> tuple[Draft, bytes]:
+        made, signature = super().sign(proposal, by)
+        self.on_signed(proposal, set(self.pool.of(proposal.epoch, made.report.committee, by)))
+        return made, signature
 
     def _remember(self, made: Draft) -> None:
         self.on_draft(made)
@@ -62,11 +69,11 @@ class SimOracle:
     def __init__(self, number: int, world: Simulation) -> None:
         self.number = number
         self.world = world
-        self.chance = Random(f"{world.plan.seed} oracle {number}")  # noqa: S311
+        self.chance = Random(f"{world.plan.seed} oracle {number}")
         self.signer = key_of(number)
         self.address = address_of(number)
         self.store = SimStore(world.plan.seed, number, world.plan.clock.ticks_per_epoch)
-        self.reader = SimReader(world.chain, world.plan.finality, Random(self.chance.random()))  # noqa: S311
+        self.reader = SimReader(world.chain, world.plan.finality, Random(self.chance.random()))
         self.skew = 0.0
         self.up = False
         self.life = 0
@@ -110,6 +117,7 @@ class SimOracle:
         """Make the core anew."""
         member = self.make_member()
         member.on_draft = lambda made: self.world.audit.drafted(self, made)
+        member.on_signed = lambda proposal, known: self.world.audit.signed(self, proposal, known)
         self.core = Core(member, self.world.plan.schedule, ended=self.outcomes)
 
     def make_member(self) -> WatchedMember:
@@ -121,7 +129,7 @@ class SimOracle:
         if not self.up:
             return
         self.up = False
-        self.store.writes_left = None
+        self.store.disk.writes_left = None
         self.down_from = self.world.time.now
         self.world.trace(self.number, "crashes")
         self.world.time.after(back_after, self.start)
@@ -203,7 +211,7 @@ class SimOracle:
         self.step_journal()
 
     def step_journal(self) -> None:
-        """Bring planned transactions on their way: those that would fail aren't sent, those that were lost are again."""
+        """Bring planned transactions on their way: none that would fail, and again those that were lost."""
         for name, planned in list(self.journal.items()):
             try:
                 block = self.reader.newest()
@@ -288,9 +296,7 @@ class SimOracle:
         def ask() -> None:
             if peers and self.up and life == self.life:
                 peer = peers.pop()
-                self.world.network.fetch(
-                    self.number, peer.number, lambda: peer.serve_evidence(report.evidence), done
-                )
+                self.world.network.fetch(self.number, peer.number, lambda: peer.serve_evidence(report.evidence), done)
 
         def done(raw: bytes | None) -> None:
             if not self.up or life != self.life:

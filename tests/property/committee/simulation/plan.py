@@ -36,7 +36,7 @@ class Mood(StrEnum):
 
     calm     nothing fails but the liars, and the members that are down or lost for good
     squall   the network is gone and processes crash, but in time all is well: the epoch can still be attested
-    silence  more than f honest members are cut off from everybody; the chain they see
+    silence  more than f honest members are down, or cut off from everybody; the chain they see
     chaos    anything fails, by chance
     """
 
@@ -110,7 +110,7 @@ class Plan:
 
 def planned(seed: int) -> Plan:
     """The plan of a seed."""
-    chance = Random(f"plan {seed}")  # noqa: S311  nothing secret here
+    chance = Random(f"plan {seed}")
     size = chance.choice((4, 4, 5, 6, 7))
     bound = fault_bound(size)
     bad = chance.sample(range(size), chance.choice((0, bound, bound)))
@@ -128,7 +128,9 @@ def planned(seed: int) -> Plan:
     needed = SETTLE + (2 * bound + 5) * PART + ACTIVATION + BLOCK * (finality + 4)
     moods = [Mood.CALM] if chance.random() < 0.7 else []
     for _ in range(chance.randint(1, 2)):
-        moods += [chance.choice((Mood.SILENCE, Mood.SQUALL, Mood.CHAOS, Mood.CHAOS)) for _ in range(chance.choice((1, 1, 2)))]
+        moods += [
+            chance.choice((Mood.SILENCE, Mood.SQUALL, Mood.CHAOS, Mood.CHAOS)) for _ in range(chance.choice((1, 1, 2)))
+        ]
         moods += [Mood.CALM]
     moods += [Mood.CALM]
     return Plan(
@@ -149,7 +151,9 @@ def planned(seed: int) -> Plan:
 @cache
 def key_of(oracle: int) -> LocalSigner:
     """An oracle's key. Numbers rise with addresses, so that the committee's order is theirs."""
-    made = sorted((derive("committee simulation", f"oracle {each}") for each in range(9)), key=lambda one: one.address.lower())
+    made = sorted(
+        (derive("committee simulation", f"oracle {each}") for each in range(9)), key=lambda one: one.address.lower()
+    )
     return made[oracle]
 
 

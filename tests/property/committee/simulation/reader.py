@@ -24,9 +24,7 @@ class SimReader:
 
     def __init__(self, chain: SimChain, finality: int, chance: Random) -> None:
         """`finality`: blocks from the newest one back to the finalized one."""
-        self.network = SimpleNamespace(
-            report_domain=REPORTS, heartbeat_domain=HEARTBEATS, appeal_epochs=APPEAL_EPOCHS
-        )
+        self.network = SimpleNamespace(report_domain=REPORTS, heartbeat_domain=HEARTBEATS, appeal_epochs=APPEAL_EPOCHS)
         self.chain = chain
         self.finality = finality
         self.chance = chance
@@ -80,6 +78,10 @@ class SimReader:
         """See AnchorReader; in any order."""
         known = [one for one in placed(self.chain) if one.subject.opened_at <= anchor.timestamp]
         return self.chance.sample(known, len(known))
+
+    def opened(self, anchor: Block) -> int:
+        """See AnchorReader."""
+        return sum(one.subject.opened_at <= anchor.timestamp for one in placed(self.chain))
 
     def _state(self, at: Block) -> State:
         self.newest()

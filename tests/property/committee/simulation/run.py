@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make simulate`: runs many seeds of the simulated committee and names those in which something was wrong.
 
-    make simulate ARGS="--seeds 5000"            seeds 0 to 4999
-    make simulate ARGS="--seed 417 --tell"       one seed, with its story
+make simulate ARGS="--seeds 5000"            seeds 0 to 4999
+make simulate ARGS="--seed 417 --tell"       one seed, with its story
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ import time
 from collections.abc import Iterable
 
 from tests.property.committee.simulation.simulation import Result, simulate
+
+SHOWN = 5
+"""Of what is wrong in one seed."""
 
 
 def main() -> int:
@@ -47,7 +50,7 @@ def report(results: Iterable[Result], began: float) -> int:
         failed += result.failed
         if result.violations:
             wrong.append(result.seed)
-            print(f"seed {result.seed}:", *result.violations, sep="\n  ", flush=True)
+            print(f"seed {result.seed}:", *result.violations[:SHOWN], sep="\n  ", flush=True)
     seconds = time.monotonic() - began
     print(
         f"simulate: {count} seeds in {seconds:.1f} s, {final} reports final, {failed} epochs carried by later ones; "

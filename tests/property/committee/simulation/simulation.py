@@ -51,15 +51,15 @@ class Simulation:
         self.story: list[str] = []
         self.events = 0
         self.digest = 0
-        self.chance = Random(f"{plan.seed} world")  # noqa: S311
-        self.time = Time(Random(self.chance.random()), float(GENESIS))  # noqa: S311
+        self.chance = Random(f"{plan.seed} world")
+        self.time = Time(Random(self.chance.random()), float(GENESIS))
         self.chain = SimChain(plan.clock, tuple(map(address_of, plan.members)))
         self.audit = Audit(self)
         self.chain.on_submitted = self.audit.on_chain
         self.placed = placed(self.chain)
         self.network = Network(
             self.time,
-            Random(self.chance.random()),  # noqa: S311
+            Random(self.chance.random()),
             plan.swift,
             plan.swift,
             lambda to, raw: self.oracles[to].receive(raw),
@@ -96,8 +96,8 @@ class Simulation:
 
     def _shake(self, oracle: SimOracle) -> None:
         """Let an oracle crash at one write or another, for ever."""
-        oracle.store.writes_left = self.chance.randint(1, 5)
-        oracle.store.crash_before = self.chance.random() < 0.5
+        oracle.store.disk.writes_left = self.chance.randint(1, 5)
+        oracle.store.disk.crash_before = self.chance.random() < 0.5
         self.time.after(self.chance.uniform(2, 40), lambda: self._shake(oracle))
 
     def _mine(self) -> None:

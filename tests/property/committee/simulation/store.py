@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from random import Random
 
 from oracle.ground.address import raw_address
-from oracle.telemetry.store.errors import StoreError
-from oracle.telemetry.store.journal import JournalledObservation
+from oracle.telemetry.store.database import Row, furnish
+from oracle.telemetry.store.journal import Journal
 from oracle.telemetry.store.records import EpochRecord, Kind, Line
 from tests.property.committee.simulation.reader import NODES
 
@@ -17,76 +20,67 @@ class Crash(BaseException):
     """The process is gone: nothing may catch it but the simulation."""
 
 
-class SimStore:
-    """Has the methods of `BitmapStore` that a member uses, on dictionaries. What is written is durable."""
+class MemoryDatabase:
+    """SQLite in memory, with the tables of a store: what a transaction wrote outlives the simulated process.
+
+    With `writes_left`, so many transactions go well; the last of them crashes, before its end or just after it.
+    """
 
     location = "the simulated store"
+    read_only = False
+
+    def __init__(self) -> None:
+        self.writes_left: int | None = None
+        self.crash_before = False
+        self._database = sqlite3.connect(":memory:", isolation_level=None)
+        with self.transaction():
+            furnish(self, {}, blob="BLOB", int="INTEGER", name="TEXT", by_key=" WITHOUT ROWID")  # type: ignore[arg-type]
+
+    def rows(self, statement: str, *values: object) -> list[Row]:
+        """See Database."""
+        return self._database.execute(statement, values).fetchall()  # type: ignore[arg-type]
+
+    def run(self, statement: str, *values: object) -> None:
+        """See Database."""
+        self._database.execute(statement, values)  # type: ignore[arg-type]
+
+    def run_many(self, statement: str, values: Sequence[Row]) -> None:
+        """See Database."""
+        self._database.executemany(statement, values)
+
+    @contextmanager
+    def transaction(self, durable: bool = True) -> Iterator[None]:
+        """See Database."""
+        goes = False
+        if self.writes_left is not None:
+            self.writes_left -= 1
+            goes = self.writes_left <= 0
+        if goes:
+            self.writes_left = None
+        self._database.execute("BEGIN")
+        try:
+            yield
+            if goes and self.crash_before:
+                raise Crash
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+        if goes:
+            raise Crash
+
+
+class SimStore(Journal):
+    """The real journal on a database in memory, and marks out of nowhere: what a member uses of a `BitmapStore`."""
 
     def __init__(self, seed: int, oracle: int, ticks: int) -> None:
-        self.observations: dict[tuple[int, int], JournalledObservation] = {}
-        self.state: dict[str, bytes] = {}
+        self.disk = MemoryDatabase()
+        super().__init__(self.disk)  # type: ignore[arg-type]
         self.epoch = -1
         """The newest epoch of which anything is kept."""
         self.lives = 0
         """How often the oracle was started: a crash loses marks that weren't committed."""
-        self.writes_left: int | None = None
-        self.crash_before = False
         self._from = (seed, oracle, ticks)
-
-    def _write(self) -> bool:
-        """Counts a write; whether the process goes once it is done. Crash for one that goes before."""
-        if self.writes_left is None:
-            return False
-        self.writes_left -= 1
-        if self.writes_left > 0:
-            return False
-        self.writes_left = None
-        if self.crash_before:
-            raise Crash
-        return True
-
-    def journal_observation(
-        self, epoch: int, committee: int, content_hash: bytes, signature: bytes, content: bytes
-    ) -> JournalledObservation:
-        """See Journal."""
-        goes = self._write()
-        given = JournalledObservation(content_hash, signature, content)
-        held = self.observations.setdefault((epoch, committee), given)
-        if goes:
-            raise Crash
-        if held.content_hash != content_hash:
-            raise StoreError(f"epoch {epoch} is signed already")
-        return held
-
-    def observation(self, epoch: int, committee: int) -> JournalledObservation | None:
-        """See Journal."""
-        return self.observations.get((epoch, committee))
-
-    def check_floor(self, epoch: int) -> None:
-        """See Journal: this one is whole."""
-
-    def put_state(self, key: str, value: bytes) -> None:
-        """See Journal."""
-        goes = self._write()
-        self.state[key] = value
-        if goes:
-            raise Crash
-
-    def get_state(self, key: str) -> bytes | None:
-        """See Journal."""
-        return self.state.get(key)
-
-    def states(self, first: str, before: str) -> list[tuple[str, bytes]]:
-        """See Journal."""
-        return [(key, self.state[key]) for key in sorted(self.state) if first <= key < before]
-
-    def drop_state(self, first: str, before: str) -> None:
-        """See Journal."""
-        goes = self._write()
-        for key in [one for one in self.state if first <= one < before]:
-            del self.state[key]
-        if goes:
-            raise Crash
 
     def epochs(self) -> list[int]:
         """See BitmapStore."""
@@ -103,8 +97,8 @@ class SimStore:
 def seen(seed: int, oracle: int, ticks: int, epoch: int, lives: int) -> EpochRecord:
     """What an oracle saw in an epoch, of what really was."""
     whole = (1 << ticks) - 1
-    truth = Random(f"{seed} truth {epoch}")  # noqa: S311
-    own = Random(f"{seed} seen {oracle} {epoch} {lives}")  # noqa: S311
+    truth = Random(f"{seed} truth {epoch}")
+    own = Random(f"{seed} seen {oracle} {epoch} {lives}")
     ways = whole if own.random() < 0.7 else own.getrandbits(ticks)
     lines = {}
     for node in NODES:
