@@ -87,6 +87,7 @@ def table(found: Sequence[Measured]) -> str:
         ["bytes of all oracles together", *(_size(sum(o.sent + o.received for o in one.oracles)) for one in found)],
         ["an observation", *(_size(one.observation_bytes) for one in found)],
         ["the report's evidence", *(_size(one.evidence_bytes) for one in found)],
+        ["the chain makes a block each", *(f"{one.block_seconds} s" for one in found)],
         ["signatures on the report", *(f"{one.signatures} of {ORACLES}" for one in found)],
     ]
     headings = ["what", *(f"{one.nodes:,} nodes" for one in found)]
@@ -100,13 +101,12 @@ def page(text: str) -> str:
 
 Written by `make bench-committee`; don't edit. Closing an epoch by itself is in `docs/performance.md`.
 
-{ORACLES} oracles run as processes of `epochal oracle run`, with a chain that makes a block a second, on
-{os.cpu_count()} processors that all of them share: on machines of their own they would wait less for each other. Each
-closes an epoch of {CLOCK.length // 3600} hours and {TICKS:,} ticks that lies in its store: nodes had outages, each
-oracle was blind for a while and missed a heartbeat of every node, so observations differ. The oracles look every 5 s
-whether a round is due, as on a network with epochs of a day. Times are the median of the oracles and, after it, the
-slowest one's. The report that they bring on chain is checked to have the root that the baseline comes to from the same
-stores.
+{ORACLES} oracles run as processes of `epochal oracle run`, on {os.cpu_count()} processors that they share with the
+chain: on machines of their own they would wait less for each other. Each closes an epoch of {CLOCK.length // 3600}
+hours and {TICKS:,} ticks that lies in its store: nodes had outages, each oracle was blind for a while and missed a
+heartbeat of every node, so observations differ. The oracles look every 5 s whether a round is due, as on a network with
+epochs of a day. Times are the median of the oracles and, after it, the slowest one's. The report that they bring on
+chain is checked to have the root that the baseline comes to from the same stores.
 
 {text}"""
 

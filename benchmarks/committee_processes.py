@@ -30,8 +30,8 @@ from scenario.processes import OracleProcess
 ORACLES: Final = 5
 _PATIENCE: Final = 240.0
 _LOOK: Final = 0.5
-_BLOCKS_BEFORE: Final = 6
-"""Seconds before the epoch's end from which blocks come: until then each would only take anvil's memory."""
+_BLOCKS_BEFORE: Final = 4
+"""Blocks before the epoch's end; any earlier would only take anvil's memory."""
 
 
 class RoundFailed(EpochalError):
@@ -64,9 +64,10 @@ class Round:
 
 
 def run_round(
-    network: Network, end: int, epoch: int, folders: Sequence[Path], ports: Sequence[Ports], lead: float
+    network: Network, end: int, epoch: int, folders: Sequence[Path], ports: Sequence[Ports], lead: float, interval: int
 ) -> Round:
-    """Start an oracle on each folder, `lead` seconds before `end`, by clocks that are wrong all alike. RoundFailed."""
+    """Start an oracle on each folder, `lead` seconds before `end`, by clocks that are wrong all alike; the chain makes
+    a block each `interval` seconds. RoundFailed."""
     chain = network.chain
     before = chain.block("latest").number
     offset = end - lead - time.time()
@@ -78,9 +79,10 @@ def run_round(
         for number, (folder, port) in enumerate(zip(folders, ports, strict=True), 1):
             processes.append(_start(network, number, folder, port, offset))
             stack.callback(processes[-1].close)
-        _wait_until_all_are_up(processes, folders, ports, end - offset - _BLOCKS_BEFORE)
-        time.sleep(max(0.0, end - offset - _BLOCKS_BEFORE - time.time()))
-        chain.rpc("evm_setIntervalMining", 1)
+        first_block = end - offset - _BLOCKS_BEFORE * interval
+        _wait_until_all_are_up(processes, folders, ports, first_block)
+        time.sleep(max(0.0, first_block - time.time()))
+        chain.rpc("evm_setIntervalMining", interval)
         time.sleep(max(0.0, end - offset - time.time()))
         used = [_cpu(one.pid) for one in processes]
         _wait_for_the_outcome(processes, folders, ports, epoch, end)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,11 +34,11 @@ from oracle.committee.member import Member
 from oracle.ground.errors import EpochalError
 from oracle.ground.policy import Policy
 from oracle.service.chain_roster import ChainRoster
+from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.opening import open_store
 from scenario.market import JobSpec, key_of, oracle_signers
 from scenario.network.fleet import Ports
 from scenario.network.world import gas_key
-from scenario.oracles import local_members
 from settlement.keeper import Keeper
 
 EPOCH: Final = 1
@@ -50,7 +51,10 @@ _ANVIL: Final = (
     *("--disable-block-gas-limit", "--base-fee", "0", "--gas-price", "0"),
 )
 _PURSE: Final = 10**20
-_LEAST_LEAD: Final = 20.0
+_LEAST_LEAD: Final = 30.0
+_NODES_A_SECOND: Final = 12_500
+"""Nodes for which blocks come a second apart: anvil takes 8 µs of each to seal a block, and is to leave the processors
+to the oracles."""
 
 
 class NotMeasured(EpochalError):
@@ -62,6 +66,7 @@ class Measured:
     """What one network's round took. in_process: seconds of the same round without a network; setup: seconds."""
 
     nodes: int
+    block_seconds: int
     oracles: tuple[Oracle, ...]
     mined: float
     """Seconds from the epoch's end to the time of the report's block."""
@@ -93,20 +98,26 @@ def measure(nodes: int, folder: Path, lead: float | None, say: Callable[[str], N
         for one in folders:
             one.mkdir()
         stores = [one / "oracle.sqlite" for one in folders]
+        # One log of events for all: what is timed is the agreement, and decoding them takes longest here.
+        events = EventLog.of(crowd.network, folder / "chain.sqlite")
+        stack.callback(events.close)
         with ExitStack() as opened:
-            members = local_members(crowd.network, CLOCK, stores, opened)
+            members = [
+                Member(one, _opened(path, crowd, opened), AnchorReader(crowd.network, events), CLOCK)
+                for one, path in zip(oracle_signers(ORACLES), stores, strict=True)
+            ]
             _attest_first(crowd, members)
+        startup = _share_events(crowd, events, folder / "chain.sqlite", folders)
         say(f"epoch 0 is attested: {time.monotonic() - began:.0f} s")
         fill(stores, _label(crowd), crowd.nodes, EPOCH)
         say(f"epoch {EPOCH} is in {ORACLES} stores: {time.monotonic() - began:.0f} s")
         baseline, seconds = _in_process(crowd, members, stores)
         say(f"epoch {EPOCH} agreed in one process, which took {seconds:.1f} s: {time.monotonic() - began:.0f} s")
-        startup = _share_events(crowd, folders)
         setup = time.monotonic() - began
         if lead is None:
-            lead = max(_LEAST_LEAD, 12 + 3 * startup * ORACLES / min(ORACLES, os.cpu_count() or 1))
+            lead = _blocks(nodes) * 4 + max(_LEAST_LEAD, 12 + 3 * startup * ORACLES / min(ORACLES, os.cpu_count() or 1))
         say(f"the oracles start, {lead:.0f} s before the epoch's end")
-        done = run_round(crowd.network, CLOCK.end(EPOCH), EPOCH, folders, ports, lead)
+        done = run_round(crowd.network, CLOCK.end(EPOCH), EPOCH, folders, ports, lead, _blocks(nodes))
         return _measured(nodes, done, baseline, seconds, setup)
 
 
@@ -161,10 +172,8 @@ def _in_process(crowd: Crowd, members: Sequence[Member], stores: Sequence[Path])
             copy = path.with_name("copy.sqlite")
             shutil.copyfile(path, copy)
             opened.callback(copy.unlink)
-            store = open_store(copy, CLOCK, _label(crowd))
-            opened.callback(store.close)
             # Its reader has followed the chain, as that of an oracle that has been running.
-            copies.append(Member(member.signer, store, member.reader, CLOCK))
+            copies.append(Member(member.signer, _opened(copy, crowd, opened), member.reader, CLOCK))
         began = time.monotonic()
         signed = agree_on(EPOCH, copies)
         seconds = time.monotonic() - began
@@ -172,18 +181,29 @@ def _in_process(crowd: Crowd, members: Sequence[Member], stores: Sequence[Path])
     return signed, seconds
 
 
-def _share_events(crowd: Crowd, folders: Sequence[Path]) -> float:
+def _share_events(crowd: Crowd, events: EventLog, path: Path, folders: Sequence[Path]) -> float:
     """Give each oracle the log of events, as one that has been running has it. Seconds that taking it up takes."""
-    network, own = crowd.network, folders[0] / "chain.sqlite"
+    events.advance()
+    for one in folders:
+        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(one / path.name)) as target:
+            source.backup(target)
     began = time.monotonic()
-    events = EventLog.of(network, own)
-    ChainRoster(network, events).refresh()
-    AnchorReader(network, events).last_final(network.chain.finalized())
-    events.close()
-    seconds = time.monotonic() - began
-    for one in folders[1:]:
-        shutil.copyfile(own, one / own.name)
-    return seconds
+    own = EventLog.of(crowd.network, folders[0] / path.name)
+    ChainRoster(crowd.network, own).refresh()
+    AnchorReader(crowd.network, own).last_final(crowd.network.chain.finalized())
+    own.close()
+    return time.monotonic() - began
+
+
+def _opened(path: Path, crowd: Crowd, opened: ExitStack) -> BitmapStore:
+    store = open_store(path, CLOCK, _label(crowd))
+    opened.callback(store.close)
+    return store
+
+
+def _blocks(nodes: int) -> int:
+    """Seconds from one block to the next."""
+    return -(-nodes // _NODES_A_SECOND)
 
 
 def _end(crowd: Crowd, epoch: int) -> None:
@@ -211,6 +231,7 @@ def _measured(nodes: int, done: Round, baseline: SignedReport, seconds: float, s
     content = unbundle(evidence).proposal.observations[EPOCH][0].content
     return Measured(
         nodes,
+        _blocks(nodes),
         done.oracles,
         done.mined - CLOCK.end(EPOCH),
         done.signatures,

@@ -6,6 +6,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from eth_abi.abi import decode
+from eth_abi.exceptions import DecodingError
 from eth_utils.abi import abi_to_signature, function_signature_to_4byte_selector
 
 from chain import bindings
@@ -44,7 +45,14 @@ def _shown(value: Any) -> str:
 
 
 def decode_revert(label: str, data: str) -> ContractReverted:
-    """The exception for revert data (hex) of the call `label`."""
+    """The exception for revert data (hex) of the call `label`. What no contract gives is shown as it is."""
+    try:
+        return _decoded(label, data)
+    except (DecodingError, ValueError):  # also text that isn't UTF-8, or no hex: endpoints say what they like
+        return ContractReverted(label, {}, f"{label}: reverted with {data[:200]}")
+
+
+def _decoded(label: str, data: str) -> ContractReverted:
     raw = bytes.fromhex(data.removeprefix("0x"))
     selector, body = raw[:4], raw[4:]
     if item := _known().get(selector):

@@ -16,7 +16,7 @@ Answer = Callable[[str, list[Any], Any], Any]
 
 class RpcProxy:
     """`change(method, params, answer)` gives the answer to send in place of the endpoint's; `dead` closes connections
-    unanswered. `asked` are the methods of all requests, in their order."""
+    unanswered. `asked` are the methods of all requests that came by themselves, in their order."""
 
     def __init__(self, target: str) -> None:
         self.target = target
@@ -53,6 +53,9 @@ class RpcProxy:
             self.asked.append(asked["method"])
             if self.change is not None:
                 told = self.change(asked["method"], asked["params"], told)
+        elif self.change is not None:
+            by_id = {one["id"]: one for one in told}
+            told = [self.change(one["method"], one["params"], by_id[one["id"]]) for one in asked]
         return json.dumps(told).encode()
 
     def close(self) -> None:

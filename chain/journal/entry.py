@@ -3,7 +3,7 @@
     planned ──► signed ──► sent ──► mined ──► final       its block is finalized
        │  ▲        │         ▲        │  ├───► failed      as final, but the call reverted: gas was spent
        │  │        │         └────────┘  └───► dropped     as final, but it was replaced by one that does nothing
-       │  └────────┴── its nonce was used by another (and that is finalized)
+       │  └────────┴── its nonce was used by another (and that is finalized), or is far above the next one
        ├───► refused     it would revert: nothing was sent
        └───► dropped     no longer wanted: nothing was sent
 

@@ -125,6 +125,7 @@ class TransactionJournal:
         balance, foreign = pursuit.look.balance, self._records.foreign_nonces()
         low = balance < self.limits.min_balance_wei
         troubles = [f"{one.label} ({one.key}): {one.reason}" for one in self._records.open() if one.reason]
+        troubles += filter(None, (pursuit.gap, pursuit.look.trouble))
         if low:
             troubles.append(f"{self.address} has {balance} wei, less than {self.limits.min_balance_wei}: fill it")
         if foreign:

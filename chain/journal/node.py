@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,12 +38,14 @@ class Mined:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One endpoint's view at one time.
+    """The view of as many endpoints as must agree: what one of them alone says moves nothing.
 
     used        nonces used at the newest block: the next one's number
     used_final  nonces used at `finalized`
     balance     wei at the newest block
     mined       by hash, of the transactions asked for, those in a block
+    unclear     those of which too few endpoints say that they are in a block, and too few that they aren't
+    trouble     what endpoints can't both be right in; "" for nothing
     """
 
     finalized: Block
@@ -50,6 +53,18 @@ class Look:
     used_final: int
     balance: int
     mined: dict[str, Mined]
+    unclear: frozenset[str] = frozenset()
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one endpoint says; `receipts` in the order of the hashes."""
+
+    used_final: int
+    used: int
+    balance: int
+    receipts: tuple[Mined | None, ...]
 
 
 class Node:
@@ -63,16 +78,20 @@ class Node:
         """The account, and those transactions."""
         finalized = self.chain.finalized()
         # All in one request, so that one endpoint answers: one that knows the nonces of the finalized block knows the
-        # receipts up to it too. Asked of two, a missing receipt would prove nothing.
+        # receipts up to it too. Of two requests, a missing receipt would prove nothing.
         asked: list[tuple[str, list[Any]]] = [
-            ("eth_getTransactionCount", [self._address, hex(finalized.number)]),
+            ("eth_getTransactionCount", [self._address, {"blockHash": finalized.hash}]),
             ("eth_getTransactionCount", [self._address, "latest"]),
             ("eth_getBalance", [self._address, "latest"]),
             *(("eth_getTransactionReceipt", [one]) for one in hashes),
         ]
-        used_final, used, balance, *receipts = self.chain.batch(asked)
-        mined = {one: _mined(one, raw) for one, raw in zip(hashes, receipts, strict=True) if raw is not None}
-        return Look(finalized, int(used, 16), int(used_final, 16), int(balance, 16), mined)
+        views: list[_View] = []
+        for used_final, used, balance, *receipts in self.chain.views(asked):
+            mined = tuple(raw and _mined(one, raw) for one, raw in zip(hashes, receipts, strict=True))
+            views.append(_View(int(used_final, 16), int(used, 16), int(balance, 16), mined))
+            if views.count(views[-1]) >= self.chain.agree:
+                break
+        return _combined(finalized, hashes, views, self.chain.agree)
 
     def settled(self, mined: Mined, finalized: Block) -> bool:
         """Whether its block is finalized."""
@@ -130,6 +149,32 @@ class Node:
         except RpcError as error:
             return decode_revert(entry.label, _revert_data(error) or "0x")
         return decode_revert(entry.label, "0x")
+
+
+def _combined(finalized: Block, hashes: Sequence[str], views: Sequence[_View], agree: int) -> Look:
+    mined, unclear = {}, set()
+    for place, one in enumerate(hashes):
+        said = Counter(view.receipts[place] for view in views)
+        best = max((receipt for receipt in said if receipt is not None), key=lambda each: said[each], default=None)
+        if best is not None and said[best] >= agree:
+            mined[one] = best
+        elif said[None] < agree:
+            unclear.add(one)
+
+    def reached(values: Iterable[int]) -> int:
+        return sorted(values, reverse=True)[agree - 1]
+
+    finals = sorted({view.used_final for view in views})
+    trouble = f"RPC endpoints say different things of the nonces used at block {finalized.number}: {finals}"
+    return Look(
+        finalized,
+        used=reached(view.used for view in views),
+        used_final=reached(view.used_final for view in views),
+        balance=reached(view.balance for view in views),
+        mined=mined,
+        unclear=frozenset(unclear),
+        trouble=trouble if len(finals) > 1 else "",
+    )
 
 
 def _mined(transaction: str, receipt: dict[str, Any]) -> Mined:

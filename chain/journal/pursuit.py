@@ -14,10 +14,14 @@ from chain.journal.records import Records
 from chain.journal.signing import CANCEL_GAS, sign_transaction
 from oracle.signing.signer import Signer
 
+_MOST_FILLED = 4
+"""Free nonces below ours that are filled: more aren't what a reorganisation leaves, and each costs money."""
+
 
 class Pursuit:
-    """What is done at `now` (UNIX seconds). Afterwards `changed` are the entries that changed, `look` is what the node
-    said, `stuck` how many wait too long, and `above_ceiling` whether some wait for the fees to fall."""
+    """What is done at `now` (UNIX seconds). Afterwards `changed` are the entries that changed, `look` is what the nodes
+    said, `stuck` how many wait too long, `above_ceiling` whether some wait for the fees to fall, and `gap` what there
+    is to say of nonces that were too high, "" for nothing."""
 
     look: Look
 
@@ -33,6 +37,7 @@ class Pursuit:
         self.changed: dict[str, Entry] = {}
         self.stuck = 0
         self.above_ceiling = False
+        self.gap = ""
         self._records = records
         self._node = node
         self._signer = signer
@@ -50,7 +55,8 @@ class Pursuit:
             self._guarded(entry, self._reopen)
         for entry in under_way:
             self._guarded(entry, lambda one: self._follow(one, attempts[one.position]))
-        for entry in under_way[:1]:
+        unused = [entry for entry in under_way if entry.nonce is not None and entry.nonce >= self.look.used]
+        for entry in unused[:1]:
             self._guarded(entry, self._fill)
         for entry in self._records.open():
             if entry.state is State.PLANNED:
@@ -77,12 +83,18 @@ class Pursuit:
         if mined is not None:
             self._in_block(entry, mined, next(one for one in attempts if one.hash == mined.hash))
             return
+        if any(one.hash in look.unclear for one in attempts):
+            if self._late(attempts[-1]):
+                self.stuck += 1
+                self._put(entry, replace(entry, reason="too few RPC endpoints agree on whether it is mined: waits"))
+            return
         waits = ""
         if entry.state is State.MINED:
             entry = self._taken_out(entry)
             waits = entry.reason
         if nonce < look.used:
-            if self._node.look([one.hash for one in attempts]).mined:
+            again = self._node.look([one.hash for one in attempts])
+            if again.mined or again.unclear:
                 return  # it was mined between two answers: the next step's
             if nonce < look.used_final:
                 self._free(entry)
@@ -142,7 +154,7 @@ class Pursuit:
     def _free(self, entry: Entry) -> None:
         """Somebody else's transaction has its nonce for good, so no attempt of it can be mined: planned again."""
         assert entry.nonce is not None
-        if (entry.to, entry.data) == (self._signer.address, "0x"):
+        if self._is_filler(entry):
             self._put(entry, replace(entry, state=State.DROPPED, nonce=None, reason="its nonce is used"))
             return
         reason = _taken(entry.nonce) + "; this is sent again with another"
@@ -152,12 +164,15 @@ class Pursuit:
 
     def _fill(self, first: Entry) -> None:
         """A nonce below our lowest is free: a reorganisation took out somebody else's transaction. None of ours can be
-        mined before one that does nothing has that nonce."""
+        mined before one that does nothing has that nonce. Far below, ours was signed by what an endpoint made up."""
         nonce, waiting = self.look.used, self._records.attempts(first)
         if not waiting or nonce >= waiting[-1].nonce or not self._late(waiting[-1]):
             return
         if self._records.settled_from(nonce):
             return  # ours had it: the node is behind, or that one is taken out
+        if waiting[-1].nonce - nonce > _MOST_FILLED:
+            self._lower()
+            return
         entry = self._records.add(f"nonce {nonce}", f"fill nonce {nonce}", self._signer.address, "0x", CANCEL_GAS)
         fee = first_offer(self._market(), self._limits)
         if fee is not None and entry.nonce is None:
@@ -165,6 +180,26 @@ class Pursuit:
             signed = self._sign(entry, nonce, CANCEL_GAS, fee, False, "signed", "persisted")
             if signed is not None:
                 self._send(*signed)
+
+    def _lower(self) -> None:
+        """Plan again what has a nonce far above the next one. Its old attempts can't be mined before all nonces between
+        are used, which is years or never."""
+        next_nonce = self.look.used
+        for entry in self._records.open():
+            if entry.nonce is None or entry.nonce <= next_nonce:
+                continue
+            self.gap = self.gap or (
+                f"nonce {entry.nonce} of {entry.label} ({entry.key}) is far above the next one, {next_nonce}: planned "
+                "again from there, with all after it; an RPC endpoint told what isn't so, check them"
+            )
+            if self._is_filler(entry):
+                self._put(entry, replace(entry, state=State.DROPPED, nonce=None, reason="its nonce is too high"))
+            else:
+                self._put(entry, replace(entry, state=State.PLANNED, nonce=None, hash="", attempts=0, reason=self.gap))
+            self._checkpoint("freed")
+
+    def _is_filler(self, entry: Entry) -> bool:
+        return (entry.to, entry.data) == (self._signer.address, "0x")
 
     def _replace(self, entry: Entry, newest: Attempt) -> tuple[Entry, Attempt] | str:
         """Sign a dearer attempt in place of one that is stuck; or why it can't be, "" when its price is right."""

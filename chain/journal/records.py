@@ -65,7 +65,9 @@ _ATTEMPTS = (
 )
 _NEW_ATTEMPT = (
     "INSERT INTO attempts (entry, hash, nonce, raw, max_fee, max_priority, gas, cancels, since) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    # A nonce given up and come to again may make the same transaction: it is whose the nonce is now.
+    "ON CONFLICT (hash) DO UPDATE SET entry = excluded.entry, since = excluded.since"
 )
 
 

@@ -69,6 +69,7 @@ class AnchorReader:
         self._evidence: dict[tuple[int, bytes], list[tuple[int, bytes]]] = {}
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
+        self.network.chain.forget_anchors()
         self._anchors: dict[int, Block] = {}
         self._sets: dict[str, Committee] = {}
         self._committees: dict[int, Committee] = {}

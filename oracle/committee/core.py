@@ -124,7 +124,8 @@ class Core:
         self.member.shows(appeal)
         named = self.round is not None and self.round.names(appeal)
         try:
-            fresh = self.member.hand_in(appeal, now)
+            asked = self.round is not None and self.round.asks_for(appeal)
+            fresh = self.member.hand_in(appeal, now, asked)
         except (Disagreement, BoxFull):
             if not named:
                 raise

@@ -13,7 +13,7 @@ from oracle.committee.agreement import Committee, Draft, Proposal, arranged, dra
 from oracle.committee.anchor import AnchorReader, FinalReport, Placed
 from oracle.committee.appeal import Appeal, acknowledged, appeal_expired
 from oracle.committee.appeal_box import AppealBox
-from oracle.committee.errors import Disagreement, NotAgreed, Omission
+from oracle.committee.errors import Disagreement, Malformed, NotAgreed, Omission
 from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation, View, commitment, content_size
 from oracle.committee.pool import Equivocation, Pool
@@ -22,9 +22,11 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.keccak import keccak256
 from oracle.ground.ledger import Ledger
+from oracle.signing.compact import InvalidSignature
 from oracle.signing.signer import Signer
 from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.records import merged
+from oracle.telemetry.wire.receipt import signed_by
 
 MAX_EPOCHS: Final = 366
 MAX_REFS: Final = 8_000
@@ -173,18 +175,30 @@ class Member:
             self.store.drop_state(key, key + "\0")
         del self.pool.equivocations[:-MAX_PROOFS]
 
-    def hand_in(self, appeal: Appeal, now: float = -math.inf) -> bool:
-        """Take a node's appeal in; whether it is new.
+    def hand_in(self, appeal: Appeal, now: float = -math.inf, asked: bool = False) -> bool:
+        """Take a node's appeal in; whether it is new. `asked`: a peer was asked for it, which found it due when it
+        came. That isn't judged again: it depends on the moment, and one oracle would wait for what others don't take.
 
         Disagreement, with the reason, for one that proves nothing or has nothing to put right. BoxFull.
         """
-        self._check_due(appeal)
+        if not asked:
+            self._check_due(appeal)
         shows = self.shows(appeal)
         if not shows:
             raise Disagreement(
                 f"{_about(appeal)}: no tick of it is acknowledged by f + 1 oracles; hand in the receipts of more"
             )
         return self.appeals.add(appeal, shows, now)
+
+    def is_signed(self, appeal: Appeal) -> bool:
+        """Whether a member of that epoch's set signed the first receipt: the cheapest thing to ask of a stranger's."""
+        if appeal.epoch > self.newest_epoch_over():
+            return False
+        try:
+            signer = signed_by(appeal.read()[0], self.reader.network.heartbeat_domain)
+        except (InvalidSignature, Malformed, IndexError):
+            return False
+        return bytes.fromhex(signer[2:]) in self._committee_of(appeal.epoch).members
 
     def _check_due(self, appeal: Appeal) -> None:
         """Disagreement unless a report to come may raise something by this appeal."""

@@ -107,6 +107,10 @@ class Round:
         """Whether a proposal refers to it: then it is judged with that, whatever else there is of its node."""
         return any(appeal.hash in body.appeals for _, _, body in self.proposals.values())
 
+    def asks_for(self, appeal: Appeal) -> bool:
+        """Whether a peer was asked for it and hasn't answered yet."""
+        return any(appeal.hash in keys for keys in self.under_way.values())
+
     def take_appeal(self, appeal: Appeal, fresh: bool, now: float) -> None:
         """A valid appeal came that a proposal names, or that is now the one of its node and epoch: `fresh`."""
         self.appeals[appeal.hash] = appeal
@@ -155,7 +159,12 @@ class Round:
         return now >= self.schedule.deadline(self.epoch) or self._complete()
 
     def _complete(self) -> bool:
-        return len(self.member.pool.of(self.epoch, self.committee.version)) == len(self.committee.members)
+        """Whether all members' observations are here: of this epoch, and of each one before it of which there is any.
+
+        Else what a skipped epoch measured would be lost if this epoch's observations came first.
+        """
+        held = self.member.held(self.parent.epoch, self.epoch, self.committee)
+        return self.epoch in held and all(len(known) == len(self.committee.members) for known in held.values())
 
     def _propose(self, now: float) -> None:
         if self.member.behind:
@@ -404,7 +413,10 @@ class Round:
         return self.member.pool.get(ref.epoch, self.committee.version, author, ref.content_hash)
 
     def _uses_all(self, body: Proposed) -> bool:
-        return sum(ref.epoch == self.epoch for ref in body.refs) == len(self.committee.members)
+        """Whether it uses observations of all members, of each epoch of which this oracle holds any."""
+        used = Counter(ref.epoch for ref in body.refs)
+        epochs = {self.epoch, *self.member.held(self.parent.epoch, self.epoch, self.committee)}
+        return all(used[each] == len(self.committee.members) for each in epochs)
 
     def _resolve(self, body: Proposed) -> Proposal:
         observations: dict[int, tuple[SignedObservation, ...]] = {}

@@ -1,7 +1,7 @@
 """Reaching one's peers: messages are pushed, contents are fetched and checked as they arrive.
 
 Nothing of an answer is believed: its size is limited while it comes, its pace is watched, redirects aren't followed,
-and what was asked for by its hash must have that hash.
+and what was asked for by its hash must have that hash. No peer's silence holds up what is fetched from another.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from oracle.committee.observation import MAX_ENTRIES
 from oracle.ground.keccak import keccak256
 from oracle.ground.typed_data import Domain
 from oracle.peers.errors import PeerRefused, PeerUnreachable, WrongAnswer
+from oracle.peers.fetching import Places, Room, Share
 from oracle.telemetry.wire.appeal import MAX_SIZE as MAX_APPEAL
 
 MAX_OBSERVATION: Final = 24 + 24 * MAX_ENTRIES + 64
@@ -37,13 +38,18 @@ class ClientLimits:
 
     patience     seconds until a peer has answered, and may be behind the slowest pace
     slowest      bytes a second below which a fetch is given up
-    fetches      contents fetched at a time, from all peers together
+    fetches      contents fetched at a time from one peer
+    evidence     bundles of evidence beside them, from one peer
+    buffered     bytes of contents that have come in part, from all peers; when there are more, large ones are given up.
+                 Bundles have a room of their own, for one of the largest
     connections  open ones to one peer
     """
 
     patience: float = 10.0
-    slowest: int = 64 * 1024
-    fetches: int = 4
+    slowest: int = 256 * 1024
+    fetches: int = 2
+    evidence: int = 1
+    buffered: int = 256 * 1024 * 1024
     connections: int = 8
 
 
@@ -57,7 +63,10 @@ class PeerClient:
         """Bytes of bodies "out" and "in"."""
         self._source = source_address
         self._http: aiohttp.ClientSession | None = None
-        self._fetching = asyncio.Semaphore(self.limits.fetches)
+        self._places = Places(self.limits.fetches)
+        self._bundle_places = Places(self.limits.evidence)
+        self._room = Room(self.limits.buffered)
+        self._bundle_room = Room(MAX_EVIDENCE)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -105,7 +114,9 @@ class PeerClient:
 
     async def evidence(self, url: str, key: bytes) -> bytes:
         """An evidence bundle by its hash. Errors as for `push`."""
-        return await _checked(url, await self._fetch(url, f"/v1/evidence/0x{key.hex()}", MAX_EVIDENCE), key)
+        async with self._bundle_places.of(url):
+            raw = await self._call("GET", url, f"/v1/evidence/0x{key.hex()}", MAX_EVIDENCE, room=self._bundle_room)
+        return await _checked(url, raw, key)
 
     async def listed(self, url: str, what: str) -> list[Any]:
         """The JSON list of "reports" or "equivocations". Errors as for `push`."""
@@ -116,11 +127,19 @@ class PeerClient:
         return found
 
     async def _fetch(self, url: str, path: str, longest: int) -> bytes:
-        async with self._fetching:
+        async with self._places.of(url):
             return await self._call("GET", url, path, longest)
 
-    async def _call(self, method: str, url: str, path: str, longest: int, body: bytes | None = None) -> bytes:
+    async def _call(
+        self, method: str, url: str, path: str, longest: int, body: bytes | None = None, room: Room | None = None
+    ) -> bytes:
         """The body of an answer of status 200."""
+        with (room or self._room).answer() as share:
+            return await self._exchange(method, url, path, longest, body, share)
+
+    async def _exchange(
+        self, method: str, url: str, path: str, longest: int, body: bytes | None, share: Share
+    ) -> bytes:
         where = url.rstrip("/")
         started = asyncio.get_running_loop().time()
         try:
@@ -136,6 +155,8 @@ class PeerClient:
                         self.bytes["in"] += len(part)
                         if len(raw) > most:
                             raise WrongAnswer(f"{url}: sends more than {most} bytes")
+                        if not share.grow(len(part)):
+                            raise PeerUnreachable(f"{url}: {len(raw)} bytes so far, and no room beside other answers")
                         deadline.reschedule(started + self.limits.patience + len(raw) / self.limits.slowest)
         except TimeoutError as error:
             raise PeerUnreachable(

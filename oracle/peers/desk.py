@@ -14,6 +14,9 @@ class Desk(Protocol):
     async def is_member(self, address: bytes) -> bool:
         """Whether a 20-byte address is of a set whose messages matter now."""
 
+    def is_current(self, epoch: int) -> bool:
+        """Whether a message of that epoch's round can still matter. Cheap: it is asked of each message."""
+
     async def deliver(self, sender: bytes, message: Message) -> None:
         """Take a message of a member in. EpochalError to refuse it, NotNow to have it sent again."""
 
@@ -23,11 +26,15 @@ class Desk(Protocol):
     async def appeal(self, key: bytes) -> bytes | None:
         """An appeal's bytes by their hash."""
 
+    async def evidence_size(self, key: bytes) -> int | None:
+        """How many bytes an evidence bundle has, without reading it; None for one that isn't here."""
+
     async def evidence(self, key: bytes) -> bytes | None:
         """An evidence bundle by its hash."""
 
     async def hand_in(self, appeal: bytes) -> str:
-        """Take a node's appeal in; its hash as 0x text. EpochalError to refuse it."""
+        """Take a node's appeal in; its hash as 0x text. EpochalError to refuse it: Malformed or Unsigned for one that
+        proves nothing by a look at its first receipt, NotNow to have it handed in again."""
 
     async def reports(self) -> list[dict[str, Any]]:
         """Outcomes of the last epochs, as JSON has them."""
@@ -41,11 +48,14 @@ class PeerLimits:
     """What senders may cost. An address is that of a host; in IPv6, a network of 64 bits.
 
     connections, per_address        open ones: all together, of one address
-    waiting                         requests being answered at a time, all together
+    waiting                         things asked for being answered at a time; strangers' no more than half
+    messages_waiting                of one member, being taken at a time
+    appeals_waiting                 handed in and not judged yet
     body_seconds, buffered          until a body has come whole; bytes of bodies that have come in part
     requests_per_second, requests_burst   of one address; a refused one of a stranger counts for twenty
     messages_per_second, messages_burst   of one member, wherever they come from; each 64 KiB count for one
-    appeals_per_second, appeals_burst     handed in by one address; all together may bring ten times as many
+    appeals_per_second, appeals_burst     handed in by one address; all together may bring ten times as many that have
+                                          an oracle's signature
     bytes_per_second, bytes_burst   answers to one address
     sending                         bytes of answers under way, all together; strangers' take no more than half
     slowest, behind_seconds         bytes a second; who reads an answer so much later than that pace is cut off
@@ -55,6 +65,8 @@ class PeerLimits:
     connections: int = 2_000
     per_address: int = 256
     waiting: int = 1_000
+    messages_waiting: int = 16
+    appeals_waiting: int = 16
     header_seconds: float = 10
     body_seconds: float = 10
     buffered: int = 128 * 1024 * 1024

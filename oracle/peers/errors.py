@@ -36,5 +36,9 @@ class NotNow(EpochalError):
     """Raised by a desk that can't judge a message at present; the sender tries again."""
 
 
+class Unsigned(EpochalError):
+    """Raised by a desk for an appeal whose first receipt no member of its epoch's set signed: anybody can make such."""
+
+
 class ServerError(EpochalError):
     """The peers' server can't listen."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
@@ -22,34 +21,32 @@ from oracle.committee.errors import Malformed
 from oracle.committee.messages import MAGIC, MAX_ENVELOPE, Envelope
 from oracle.ground.address import checksummed
 from oracle.ground.errors import EpochalError
+from oracle.ground.keccak import keccak256
 from oracle.ground.typed_data import Domain
 from oracle.peers.desk import Desk, PeerLimits
-from oracle.peers.errors import NotNow, ServerError
+from oracle.peers.errors import NotNow, ServerError, Unsigned
+from oracle.peers.paths import OBSERVATION, asked_by_hash, etag, method_of
+from oracle.peers.recent import Recent
 from oracle.peers.serving import Serving
 from oracle.signing.compact import InvalidSignature
 from oracle.telemetry.wire.appeal import MAX_SIZE as MAX_APPEAL
+from oracle.telemetry.wire.appeal import MOST_OF_ONE, receipts_in
 from oracle.telemetry.wire.budget import Budget, sender
 from oracle.telemetry.wire.http_server import HttpServer, ServerLimits, TurnedAway
 
 _LOG = logging.getLogger("epochal.peers")
-_OBSERVATION: Final = re.compile(r"/v1/observations/(0|[1-9][0-9]{0,18})/(?:0x)?([0-9a-f]{64})")
-_BY_HASH: Final = re.compile(r"/v1/(appeals|evidence)/(?:0x)?([0-9a-f]{64})")
-_PLAIN: Final = {
-    "/v1/messages": "POST",
-    "/v1/appeals": "POST",
-    "/v1/oracle": "GET",
-    "/v1/reports": "GET",
-    "/v1/equivocations": "GET",
-}
 _REFUSED_COST: Final = 20.0
+_MOST_RECEIPTS: Final = MOST_OF_ONE * 255
+"""Receipts in an appeal: of a committee as large as the contracts allow."""
 _REMEMBERED: Final = 20_000
-"""Messages that are known again when they come twice, and addresses of members."""
+"""Messages and appeals that are known again when they come twice, and addresses of members."""
 
 REASONS: Final = (
     "again appeals_busy bad_signature body busy connections headers malformed method not_a_member not_found not_now "
-    "overload path refused slow slow_reader too_large too_many_bytes too_many_refused too_often version"
+    "old overload path refused slow slow_reader too_large too_many_bytes too_many_refused too_often version"
 ).split()
-"""Every reason for which something is turned away; "again" is a message that was taken before."""
+"""Every reason for which something is turned away; "again" is a message or appeal that was taken before, "old" a
+message of a round that is over: neither is told so."""
 
 
 class PeerServer:
@@ -75,8 +72,10 @@ class PeerServer:
         self._appealing = Budget(bounds.appeals_per_second, bounds.appeals_burst)
         self._all_appeals = Budget(10 * bounds.appeals_per_second, 10 * bounds.appeals_burst)
         self._judging = asyncio.Lock()
-        self._seen = _Recent()
-        self._members = _Recent()
+        self._appeals_waiting = 0
+        self._messages_waiting: Counter[str] = Counter()
+        self._seen = Recent(_REMEMBERED)
+        self._members = Recent(_REMEMBERED)
         self._waiting = 0
         per_address = None if bounds.trust_forwarded else bounds.per_address
         self.server = HttpServer(
@@ -102,27 +101,22 @@ class PeerServer:
         await self.server.stop()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        wanted = _PLAIN.get(request.path) or ("GET" if _asked(request.path) else None)
+        wanted = method_of(request.path)
         if wanted is None:
             return self._refuse(404, "path", "use a path of docs/protocol.md")
         if request.method != wanted:
             return self._refuse(405, "method", f"send {wanted} to this path", {"Allow": wanted})
-        if self._waiting >= self.limits.waiting:
-            return self._refuse(503, "overload", "send again later")
         source = self._source(request)
         now = time.monotonic()
         if not self._by_address.has(source, now):
             return self._refuse(429, "too_many_refused", "wait a minute: too much came from this address")
         self._by_address.spend(source, 1, now)
-        self._waiting += 1
         try:
             if request.method == "POST":
                 return await (self._message if request.path == "/v1/messages" else self._appeal)(request, source)
-            return await self._get(request, source)
+            return await self._asked_for(request, source)
         except EpochalError as error:  # the store or the chain behind the desk
             return self._refuse(503, "not_now", str(error))
-        finally:
-            self._waiting -= 1
 
     # What is brought.
 
@@ -146,10 +140,16 @@ class PeerServer:
         if not await self._desk.is_member(author):
             cure = f"{checksummed(author)} is of no set in force: check key, chain id and contract"
             return self._waste(source, 403, "not_a_member", cure)
+        if not self._desk.is_current(envelope.epoch):
+            # As for a replay: old messages of a member are there for anybody to send again.
+            self.refused["old"] += 1
+            return _json(200, {"accepted": True})
         name, now = "0x" + author.hex(), time.monotonic()
-        if not self._by_member.has(name, now):
+        waiting = self._messages_waiting
+        if not self._by_member.has(name, now) or waiting[name] >= self.limits.messages_waiting:
             return self._refuse(429, "too_often", f"{name} sends too many messages; wait a minute")
         self._by_member.spend(name, 1 + len(body) / 65_536, now)
+        waiting[name] += 1
         try:
             await self._desk.deliver(author, envelope.message())
         except Malformed as error:
@@ -158,6 +158,8 @@ class PeerServer:
             raise
         except EpochalError as error:
             return self._waste(source, 409, "refused", str(error))
+        finally:
+            waiting[name] -= 1
         self._seen.add(mark)
         self._members.add(source)
         self.delivered[name] += 1
@@ -165,22 +167,47 @@ class PeerServer:
 
     async def _appeal(self, request: web.BaseRequest, source: str) -> web.StreamResponse:
         now = time.monotonic()
-        if not (self._appealing.has(source, now) and self._all_appeals.has("", now)):
-            return self._refuse(429, "appeals_busy", "hand it in later, or to another oracle: one is enough")
+        if not self._appealing.has(source, now):
+            return self._busy_with_appeals()
         self._appealing.spend(source, 1, now)
-        self._all_appeals.spend("", 1, now)
         body = await self._body(request, MAX_APPEAL)
         if not isinstance(body, bytes):
             return body
-        async with self._judging:  # one at a time: an appeal costs many signatures
-            try:
-                return _json(200, {"accepted": True, "appeal": await self._desk.hand_in(body)})
-            except Malformed as error:
-                return self._waste(source, 400, "malformed", str(error))
-            except NotNow:
-                raise
-            except EpochalError as error:
-                return self._waste(source, 409, "refused", str(error))
+        if not 0 < receipts_in(body) <= _MOST_RECEIPTS:
+            return self._waste(source, 400, "malformed", f"hand in an appeal with 1 to {_MOST_RECEIPTS} receipts")
+        if self._appeals_waiting >= self.limits.appeals_waiting:
+            return self._busy_with_appeals()
+        self._appeals_waiting += 1
+        try:
+            async with self._judging:  # one at a time: an appeal costs many signatures
+                return await self._judge(body, source)
+        finally:
+            self._appeals_waiting -= 1
+
+    async def _judge(self, body: bytes, source: str) -> web.StreamResponse:
+        mark = blake2b(body, digest_size=16).hexdigest()
+        if mark in self._seen:  # anybody can fetch it, and hand it in again
+            self.refused["again"] += 1
+            return _json(200, {"accepted": True, "appeal": "0x" + keccak256(body).hex()})
+        if not self._all_appeals.has("", time.monotonic()):
+            return self._busy_with_appeals()
+        try:
+            key = await self._desk.hand_in(body)
+        except Malformed as error:
+            return self._waste(source, 400, "malformed", str(error))
+        except NotNow:
+            raise
+        except EpochalError as error:
+            # What nobody of the committee signed is made for nothing: it must use nothing up that nodes share.
+            if not isinstance(error, Unsigned):
+                self._all_appeals.spend("", 1, time.monotonic())
+            return self._waste(source, 409, "refused", str(error))
+        self._all_appeals.spend("", 1, time.monotonic())
+        self._seen.add(mark)
+        return _json(200, {"accepted": True, "appeal": key})
+
+    def _busy_with_appeals(self) -> web.Response:
+        return self._refuse(429, "appeals_busy", "hand it in later, or to another oracle: one is enough")
 
     async def _body(self, request: web.BaseRequest, longest: int) -> bytes | web.StreamResponse:
         body = await self.server.read_body(request, longest)
@@ -193,6 +220,17 @@ class PeerServer:
 
     # What is asked for.
 
+    async def _asked_for(self, request: web.BaseRequest, source: str) -> web.StreamResponse:
+        """Strangers may have half of the places, so that they keep no member waiting."""
+        places = self.limits.waiting if source in self._members else self.limits.waiting // 2
+        if self._waiting >= places:
+            return self._refuse(503, "overload", "send again later")
+        self._waiting += 1
+        try:
+            return await self._get(request, source)
+        finally:
+            self._waiting -= 1
+
     async def _get(self, request: web.BaseRequest, source: str) -> web.StreamResponse:
         path = request.path
         told: Mapping[str, Callable[[], Awaitable[list[dict[str, Any]]]]] = {
@@ -202,37 +240,54 @@ class PeerServer:
         if path == "/v1/oracle":
             return _json(200, self._about)
         if path in told:
-            return await self._send(request, source, _dumped(await told[path]()), None)
-        asked = _asked(path)
+            listed = _dumped(await told[path]())
+            return await self._send(request, source, len(listed), listed, None)
+        asked = asked_by_hash(path)
         assert asked is not None
         key = bytes.fromhex(asked[2])
-        if request.headers.get("If-None-Match", "").strip() == _etag(key):
-            return web.Response(status=304, headers={"ETag": _etag(key)})
-        if asked.re is _OBSERVATION:
+        if request.headers.get("If-None-Match", "").strip() == etag(key):
+            return web.Response(status=304, headers={"ETag": etag(key)})
+        if asked[1] == "evidence":
+            size = await self._desk.evidence_size(key)
+            return await self._send(request, source, size, lambda: self._desk.evidence(key), key)
+        if asked.re is OBSERVATION:
             content = await self._desk.observation(int(asked[1]), key)
         else:
-            content = await (self._desk.appeal if asked[1] == "appeals" else self._desk.evidence)(key)
-        if content is None:
-            return self._refuse(404, "not_found", "this oracle doesn't have it; ask another")
-        return await self._send(request, source, content, key)
+            content = await self._desk.appeal(key)
+        return await self._send(request, source, None if content is None else len(content), content, key)
 
     async def _send(
-        self, request: web.BaseRequest, source: str, content: bytes, key: bytes | None
+        self,
+        request: web.BaseRequest,
+        source: str,
+        size: int | None,
+        content: bytes | Callable[[], Awaitable[bytes | None]] | None,
+        key: bytes | None,
     ) -> web.StreamResponse:
-        """Send a body that may be large: never more of them at a time than there is room for."""
-        kind = "application/json" if key is None else "application/octet-stream"
-        headers = {"Content-Type": kind, "Cache-Control": "no-store"}
-        if key is not None:
-            headers |= {"ETag": _etag(key), "Cache-Control": "public, max-age=31536000, immutable"}
-        why = self.serving.refusal(source, len(content), source in self._members)
+        """Send a body that may be large: never more of them at a time than there is room for, and one that is still to
+        be read (`content` does that) is read only when there is. `size` None: there is none."""
+        if size is None:
+            return self._missing()
+        why = self.serving.refusal(source, size, source in self._members)
         if why is not None:
             cure = "wait a minute" if why == "too_many_bytes" else "ask again later, or another oracle"
             return self._refuse(429 if why == "too_many_bytes" else 503, why, cure)
-        response = web.StreamResponse(headers=headers)
-        response.content_length = len(content)
-        if not await self.serving.send(request, response, source, content):
-            self.refused["slow_reader"] += 1
+        with self.serving.hold(source, size):
+            found = await content() if callable(content) else content
+            if found is None:
+                return self._missing()
+            kind = "application/json" if key is None else "application/octet-stream"
+            headers = {"Content-Type": kind, "Cache-Control": "no-store"}
+            if key is not None:
+                headers |= {"ETag": etag(key), "Cache-Control": "public, max-age=31536000, immutable"}
+            response = web.StreamResponse(headers=headers)
+            response.content_length = len(found)
+            if not await self.serving.send(request, response, found):
+                self.refused["slow_reader"] += 1
         return response
+
+    def _missing(self) -> web.Response:
+        return self._refuse(404, "not_found", "this oracle doesn't have it; ask another")
 
     # Refusals.
 
@@ -257,30 +312,6 @@ class PeerServer:
     def _unheard(self, why: TurnedAway) -> None:
         if why is not TurnedAway.BUFFERED:  # that one is answered, and counted there
             self.refused["headers" if why is TurnedAway.HEADERS else "connections"] += 1
-
-
-class _Recent:
-    """The names that were added last."""
-
-    def __init__(self) -> None:
-        self._names: OrderedDict[str, None] = OrderedDict()
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def add(self, name: str) -> None:
-        self._names[name] = None
-        self._names.move_to_end(name)
-        if len(self._names) > _REMEMBERED:
-            self._names.popitem(last=False)
-
-
-def _asked(path: str) -> re.Match[str] | None:
-    return _OBSERVATION.fullmatch(path) or _BY_HASH.fullmatch(path)
-
-
-def _etag(key: bytes) -> str:
-    return f'"{key.hex()}"'
 
 
 def _dumped(value: object) -> bytes:

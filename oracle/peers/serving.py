@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from aiohttp import web
@@ -27,7 +29,7 @@ class Serving:
         self._under_way = 0
 
     def refusal(self, source: str, size: int, is_member: bool) -> str | None:
-        """Why an answer of `size` bytes isn't sent to an address now; None when it may be.
+        """Why an answer of `size` bytes isn't sent to an address now; None when it may be, within `hold`.
 
         Members' addresses may use all of the room and strangers' half of it. Whatever its size, an answer is sent
         when nothing else is under way.
@@ -39,10 +41,18 @@ class Serving:
             return "too_many_bytes"
         return None
 
-    async def send(self, request: web.BaseRequest, response: web.StreamResponse, source: str, content: bytes) -> bool:
+    @contextmanager
+    def hold(self, source: str, size: int) -> Iterator[None]:
+        """Count an answer of `size` bytes to an address, from before it is read until it is sent."""
+        self._budget.spend(source, size, time.monotonic())
+        self._under_way += size
+        try:
+            yield
+        finally:
+            self._under_way -= size
+
+    async def send(self, request: web.BaseRequest, response: web.StreamResponse, content: bytes) -> bool:
         """Send `content`; False when the reader was too slow or went away, and the connection is closed."""
-        self._budget.spend(source, len(content), time.monotonic())
-        self._under_way += len(content)
         until = asyncio.get_running_loop().time() + self._patience + len(content) / self._slowest
         try:
             async with asyncio.timeout_at(until):
@@ -56,6 +66,4 @@ class Serving:
             if request.transport is not None:
                 request.transport.abort()
             return False
-        finally:
-            self._under_way -= len(content)
         return True

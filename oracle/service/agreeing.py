@@ -30,7 +30,7 @@ from oracle.committee.messages import Message
 from oracle.committee.round import TRANSIENT
 from oracle.ground.errors import EpochalError
 from oracle.peers.client import PeerClient
-from oracle.peers.errors import NotNow, PeerError
+from oracle.peers.errors import NotNow, PeerError, Unsigned
 from oracle.peers.outbox import Outbox, Peer
 from oracle.service.epoch_diary import EpochDiary
 from oracle.service.logs import Event, logger
@@ -169,6 +169,8 @@ class Agreeing:
         now = self._now()
         try:
             read = await asyncio.to_thread(Appeal.decode, appeal)
+            if not await self.in_core(lambda: self.core.member.is_signed(read)):
+                raise Unsigned("its first receipt is signed by no oracle of that epoch's committee")
             await self._do(lambda: self.core.take_appeal(read, now))
         except BoxFull as error:
             raise NotNow(str(error)) from error
@@ -295,15 +297,26 @@ class Agreeing:
         report = wanted.report
         peers = self.book.others(self.core.member.address)
         self._random.shuffle(peers)
-        reasons = []
-        for peer in peers:
-            try:
-                evidence = await self._client.evidence(self._url(peer), report.evidence)
-            except PeerError as error:
-                reasons.append(str(error))
-                continue
-            await self._do(lambda got=evidence: self.core.take_evidence(report, got, self._now()))  # type: ignore[misc]
-            return
+        reasons: list[str] = []
+        # Two at a time: one that sends slowly, to hold us up, holds up nobody.
+        waiting, asked = list(peers), set[asyncio.Task[bytes]]()
+        try:
+            while waiting or asked:
+                while waiting and len(asked) < 2:
+                    asked.add(asyncio.create_task(self._client.evidence(self._url(waiting.pop()), report.evidence)))
+                done, asked = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    error = task.exception()
+                    if error is None:
+                        evidence = task.result()
+                        await self._do(lambda got=evidence: self.core.take_evidence(report, got, self._now()))  # type: ignore[misc]
+                        return
+                    if not isinstance(error, PeerError):
+                        raise error
+                    reasons.append(str(error))
+        finally:
+            for task in asked:
+                task.cancel()
         logger().warning(Event.EVIDENCE_MISSING, epoch=report.epoch, reason="; ".join(reasons) or "no peer is known")
 
     async def _bring(self, wanted: Submit) -> None:

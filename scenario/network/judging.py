@@ -97,13 +97,14 @@ def underpaid(seconds: Iterable[NodeSeconds], unhurt: Collection[str]) -> list[s
 
 
 def alarms(name: str, log: Iterable[str]) -> list[str]:
-    """What in an oracle's log must never be there, each kind once."""
+    """What in an oracle's log must never be there, each kind once: tracebacks above all."""
     found: dict[str, str] = {}
     for line in log:
         if not line.startswith("{"):
             continue
         entry = json.loads(line)
-        if (kind := entry.get("event")) in _NEVER and kind not in found:
+        kind = str(entry.get("event"))
+        if kind not in found and (kind in _NEVER or "exception" in entry):
             told = str(entry.get("exception") or entry.get("text") or "").strip().splitlines()
             found[kind] = told[-1] if told else ""
     return [f"{name}: {kind}: {told}" for kind, told in sorted(found.items())]

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eth_abi.abi import encode
@@ -15,6 +16,7 @@ from chain.client import Chain
 from chain.journal import Entry, FeeLimits, JournalBusy, JournalUnusable, State, TransactionJournal
 from oracle.ground.errors import InvalidValue
 from tests.chain.counters import COUNTER, ETHER, GATE, REVERTER, Purse, place_counter
+from tests.rpc_proxy import Answer, proxies
 
 pytestmark = pytest.mark.chain
 
@@ -297,6 +299,81 @@ def test_journal__little_or_no_money__told_and_waits(journal: TransactionJournal
     assert settle(journal, chain, 3).state is State.FINAL
     assert not journal.status.balance_low
     assert journal.status.troubles == ()
+
+
+def liar(purse: Purse) -> Answer:
+    """What a node tells that makes up nonces, balances and receipts."""
+
+    def change(method: str, params: list[Any], told: Any) -> Any:
+        made_up = {
+            "eth_getTransactionCount": hex(1_000_000),
+            "eth_getBalance": "0x0",
+            "eth_getTransactionReceipt": {
+                "blockNumber": "0x1",
+                "blockHash": purse.chain.block(1).hash,
+                "status": "0x0",
+                "gasUsed": "0x5208",
+                "effectiveGasPrice": "0x1",
+            },
+        }
+        return {**told, "result": made_up[method]} if method in made_up else told
+
+    return change
+
+
+def test_journal__one_of_three_endpoints_lies__moves_nothing(chain: Chain, purse: Purse, tmp_path: Path) -> None:
+    with proxies(chain.url, 3) as (first, *others):
+        first.change = liar(purse)
+        several = Chain([first.url, *(one.url for one in others)])
+        with TransactionJournal(tmp_path / "several.sqlite", several, purse.signer, LIMITS) as journal:
+            for key in "ab":
+                journal.plan(key, "submit", COUNTER, purse.calldata)
+            assert [(entry.state, entry.nonce) for entry in journal.step(0)] == [(State.SENT, 0), (State.SENT, 1)]
+            assert settle(journal, chain, 1).state is State.FINAL
+            assert journal.pending() == []
+            assert journal.status.balance == 10 * ETHER - purse.spent()
+            assert "say different things of the nonces used" in journal.status.troubles[0]
+    assert purse.count() == purse.nonce() == 2
+
+
+def test_journal__one_of_two_endpoints_makes_a_receipt_up__nothing_is_settled_by_it(
+    chain: Chain, purse: Purse, tmp_path: Path
+) -> None:
+    with proxies(chain.url, 2) as opened:
+        two = Chain([one.url for one in opened])
+        with TransactionJournal(tmp_path / "two.sqlite", two, purse.signer, LIMITS) as journal:
+            journal.plan("a", "submit", COUNTER, purse.calldata)
+            journal.step(0)
+            opened[0].change = liar(purse)
+            (told,) = journal.step(10)
+            assert (told.state, told.nonce, told.attempts) == (State.SENT, 0, 1)
+            assert "too few RPC endpoints agree" in told.reason
+            opened[0].change = None
+            assert settle(journal, chain, 11).state is State.FINAL
+
+
+def test_journal__nonce_made_up_by_the_only_endpoint__planned_again_from_the_next_one(
+    chain: Chain, purse: Purse, tmp_path: Path
+) -> None:
+    def lie(method: str, params: list[Any], told: Any) -> Any:
+        return {**told, "result": hex(1_000_000)} if method == "eth_getTransactionCount" else told
+
+    with (
+        proxies(chain.url, 1) as (one,),
+        TransactionJournal(tmp_path / "one.sqlite", Chain(one.url), purse.signer, LIMITS) as journal,
+    ):
+        one.change = lie
+        for key in "ab":
+            journal.plan(key, "submit", COUNTER, purse.calldata)
+        assert [entry.nonce for entry in journal.step(0)] == [1_000_000, 1_000_001]
+        one.change = None
+        journal.step(9)
+        assert [the(journal, key).nonce for key in "ab"] == [1_000_000, 1_000_001]
+        assert [entry.nonce for entry in journal.step(10)] == [0, 1]
+        assert "nonce 1000000 of submit (a) is far above the next one, 0" in journal.status.troubles[0]
+        assert settle(journal, chain, 11).state is State.FINAL
+        assert (journal.pending(), journal.status.troubles) == ([], ())
+    assert purse.count() == purse.nonce() == 2, "and nothing was spent on the nonces between"
 
 
 def test_journal__cancelled__only_before_it_is_signed(journal: TransactionJournal, chain: Chain, purse: Purse) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,20 +47,37 @@ def vote(proposal: bytes, signer: LocalSigner = PEER) -> bytes:
     return Message(7, 1, 0, body).seal(signer, DOMAIN)
 
 
+def appeal(number: int, receipts: int = 1) -> bytes:
+    """What looks like an appeal with so many receipts, another one for each number."""
+    return struct.pack(">4s20sQH", b"EPA1", bytes(20), number, receipts) + bytes(101 * receipts)
+
+
 @dataclass
 class Shelf:
-    """A desk that keeps what it gets and gives what was put there; `mood` is raised at whatever is brought."""
+    """A desk that keeps what it gets and gives what was put there; `mood` is raised at whatever is brought.
+
+    `slow` keeps messages waiting, `pause` appeals and evidence; `read` counts bundles that were read.
+    """
 
     taken: list[tuple[bytes, Message]] = field(default_factory=list)
     things: dict[bytes, bytes] = field(default_factory=dict)
     mood: Exception | None = None
+    first_epoch: int = 0
+    slow: asyncio.Event | None = None
+    pause: asyncio.Event | None = None
+    read: int = 0
 
     async def is_member(self, address: bytes) -> bool:
         return address in [raw(one) for one in MEMBERS]
 
+    def is_current(self, epoch: int) -> bool:
+        return epoch >= self.first_epoch
+
     async def deliver(self, sender: bytes, message: Message) -> None:
         if self.mood is not None:
             raise self.mood
+        if self.slow is not None:
+            await self.slow.wait()
         self.taken.append((sender, message))
 
     async def observation(self, epoch: int, content_hash: bytes) -> bytes | None:
@@ -68,7 +86,13 @@ class Shelf:
     async def appeal(self, key: bytes) -> bytes | None:
         return self.things.get(key)
 
+    async def evidence_size(self, key: bytes) -> int | None:
+        return len(self.things[key]) if key in self.things else None
+
     async def evidence(self, key: bytes) -> bytes | None:
+        self.read += 1
+        if self.pause is not None:
+            await self.pause.wait()
         return self.things.get(key)
 
     async def hand_in(self, appeal: bytes) -> str:
@@ -76,6 +100,8 @@ class Shelf:
             raise Malformed("no appeal")
         if self.mood is not None:
             raise self.mood
+        if self.pause is not None:
+            await self.pause.wait()
         self.things[keccak256(appeal)] = appeal
         return "0x" + keccak256(appeal).hex()
 
@@ -101,11 +127,17 @@ class Served:
     client: PeerClient
     http: aiohttp.ClientSession
 
-    async def post(self, body: bytes, path: str = "/v1/messages") -> tuple[int, str]:
+    async def post(self, body: bytes, path: str = "/v1/messages", sender: str = "") -> tuple[int, str]:
         """Status and reason ("" when accepted)."""
-        async with self.http.post(self.url + path, data=body) as response:
+        headers = {"X-Forwarded-For": sender} if sender else {}
+        async with self.http.post(self.url + path, data=body, headers=headers) as response:
             told = await response.json()
             return response.status, told.get("reason", "")
+
+    async def get(self, path: str) -> tuple[int, str]:
+        """As `post`, for what is no JSON when it is given."""
+        async with self.http.get(self.url + path) as response:
+            return response.status, "" if response.status == 200 else (await response.json())["reason"]
 
     @property
     def port(self) -> int:
@@ -116,20 +148,23 @@ def serve(
     story: Callable[[Served], Awaitable[None]], limits: PeerLimits | None = None, client: ClientLimits | None = None
 ) -> None:
     """Run `story` against a fresh server."""
+    asyncio.run(served_by(story, limits, client))
 
-    async def run() -> None:
-        desk = Shelf()
-        server = PeerServer(desk, DOMAIN, ORACLE.address, limits)
-        url = await server.start()
-        peer = PeerClient(None, client)
-        try:
-            async with aiohttp.ClientSession() as http:
-                await story(Served(url, desk, server, peer, http))
-        finally:
-            await peer.close()
-            await server.stop()
 
-    asyncio.run(run())
+async def served_by(
+    story: Callable[[Served], Awaitable[None]], limits: PeerLimits | None = None, client: ClientLimits | None = None
+) -> None:
+    """As `serve`, in a loop that runs."""
+    desk = Shelf()
+    server = PeerServer(desk, DOMAIN, ORACLE.address, limits)
+    url = await server.start()
+    peer = PeerClient(None, client)
+    try:
+        async with aiohttp.ClientSession() as http:
+            await story(Served(url, desk, server, peer, http))
+    finally:
+        await peer.close()
+        await server.stop()
 
 
 DISAGREES = Disagreement("this oracle doesn't come to that")

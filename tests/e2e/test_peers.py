@@ -16,7 +16,8 @@ from oracle.ground.keccak import keccak256
 from oracle.ground.typed_data import EpochReport
 from oracle.peers.client import ClientLimits, PeerClient
 from oracle.peers.desk import PeerLimits
-from oracle.peers.errors import PeerRefused, PeerUnreachable, ServerError, WrongAnswer
+from oracle.peers.errors import PeerRefused, PeerUnreachable, ServerError, Unsigned, WrongAnswer
+from oracle.peers.fetching import Room
 from oracle.peers.server import PeerServer
 from tests.e2e.peer_world import (
     BUSY,
@@ -31,9 +32,11 @@ from tests.e2e.peer_world import (
     STRANGER,
     Served,
     Shelf,
+    appeal,
     have,
     raw,
     serve,
+    served_by,
 )
 
 # What is brought.
@@ -137,6 +140,34 @@ def test_flood__by_a_member__is_cut_off_for_that_member_alone() -> None:
     serve(story, PeerLimits(messages_per_second=0.01, messages_burst=4.5))
 
 
+def test_replay__of_rounds_that_are_over__costs_the_member_nothing() -> None:
+    async def story(served: Served) -> None:
+        served.desk.first_epoch = 7
+        for epoch in range(7):
+            assert await served.post(have(PEER, epoch)) == (200, "")
+        assert (served.desk.taken, served.server.refused["old"]) == ([], 7)
+        assert await served.post(have(STRANGER, 6)) == (403, "not_a_member")
+        assert await served.post(have(PEER)) == (200, "")
+        assert len(served.desk.taken) == 1
+
+    serve(story, PeerLimits(messages_per_second=0.01, messages_burst=2))
+
+
+def test_flood__of_messages_that_wait_for_the_desk__one_member_keeps_no_other_out() -> None:
+    async def story(served: Served) -> None:
+        served.desk.slow = asyncio.Event()
+        sent = [asyncio.create_task(served.post(have(PEER, turn=turn))) for turn in range(4)]
+        await asyncio.sleep(0.2)
+        assert [one.result() for one in sent if one.done()] == [(429, "too_often")] * 2
+        other = asyncio.create_task(served.post(have(MEMBERS[2])))
+        await asyncio.sleep(0.1)
+        served.desk.slow.set()
+        assert await other == (200, "")
+        assert sorted(await asyncio.gather(*sent)) == [(200, "")] * 2 + [(429, "too_often")] * 2
+
+    serve(story, PeerLimits(messages_waiting=2))
+
+
 def test_flood__of_large_messages__costs_a_member_more() -> None:
     async def story(served: Served) -> None:
         large = [have(PEER, turn=i, refs=8_000) for i in range(3)]
@@ -195,16 +226,68 @@ def test_start__port_taken__says_so() -> None:
 
 def test_hand_in__by_anyone__is_judged_and_limited() -> None:
     async def story(served: Served) -> None:
-        appeal = b"EPA1 and so on"
-        key = await served.client.hand_in(served.url, appeal)
-        assert key == "0x" + keccak256(appeal).hex()
-        assert await served.client.appeal(served.url, keccak256(appeal)) == appeal
+        for _ in range(2):
+            key = await served.client.hand_in(served.url, appeal(1))
+            assert key == "0x" + keccak256(appeal(1)).hex()
+        assert served.server.refused["again"] == 1
+        assert await served.client.appeal(served.url, keccak256(appeal(1))) == appeal(1)
         assert await served.post(b"nothing", "/v1/appeals") == (400, "malformed")
         served.desk.mood = DISAGREES
-        assert await served.post(appeal, "/v1/appeals") == (409, "refused")
-        assert await served.post(appeal, "/v1/appeals") == (429, "appeals_busy")
+        assert await served.post(appeal(2), "/v1/appeals") == (409, "refused")
+        assert await served.post(appeal(2), "/v1/appeals") == (429, "appeals_busy")
 
-    serve(story, PeerLimits(appeals_per_second=0.01, appeals_burst=3))
+    serve(story, PeerLimits(appeals_per_second=0.01, appeals_burst=4))
+
+
+def test_hand_in__receipts_that_no_committee_can_have_given__never_comes_to_the_desk() -> None:
+    async def story(served: Served) -> None:
+        most = 8 * 255
+        cut = appeal(1, most)[:-1]
+        for number, body in enumerate((appeal(1, 0), appeal(1, most + 1), cut, appeal(1)[:33])):
+            assert await served.post(body, "/v1/appeals") == (400, "malformed"), number
+        assert served.desk.things == {}
+        assert await served.post(appeal(1, most), "/v1/appeals") == (200, "")
+
+    serve(story)
+
+
+def test_hand_in__what_nobody_signed__leaves_the_budget_that_all_share_alone() -> None:
+    async def story(served: Served) -> None:
+        async def brought(number: int) -> tuple[int, str]:
+            return await served.post(appeal(number), "/v1/appeals", f"10.0.0.{number}")
+
+        served.desk.mood = Unsigned("nobody's receipt")
+        assert {await brought(number) for number in range(12)} == {(409, "refused")}
+        served.desk.mood = DISAGREES  # a member's receipts, but not enough
+        assert {await brought(number) for number in range(12, 22)} == {(409, "refused")}
+        assert await brought(22) == (429, "appeals_busy")
+
+    serve(story, PeerLimits(appeals_per_second=0.001, appeals_burst=1.0, trust_forwarded=True))
+
+
+def test_overload__by_strangers_appeals_and_questions__members_are_heard() -> None:
+    async def story(served: Served) -> None:
+        served.desk.pause = asyncio.Event()
+        key = served.desk.put(b"bundle")
+        brought = [asyncio.create_task(served.post(appeal(number), "/v1/appeals")) for number in range(20)]
+        asked = [asyncio.create_task(served.get(f"/v1/evidence/{key.hex()}")) for _ in range(6)]
+        await asyncio.sleep(0.3)
+        assert [one.result() for one in brought if one.done()] == [(429, "appeals_busy")] * 4
+        assert [one.result() for one in asked if one.done()] == [(503, "overload")] * 2
+        member = PeerClient("127.0.1.2")
+        try:
+            await member.push(served.url, have())
+            waits = asyncio.create_task(member.evidence(served.url, key))
+            await asyncio.sleep(0.1)
+            assert not waits.done()
+            served.desk.pause.set()
+            assert await waits == b"bundle"
+        finally:
+            await member.close()
+        assert [one for one in await asyncio.gather(*brought) if one[0] == 200] == [(200, "")] * 16
+        assert [one for one in await asyncio.gather(*asked) if one[0] == 200] == [(200, "")] * 4
+
+    serve(story, PeerLimits(waiting=8))
 
 
 # What is asked for.
@@ -252,6 +335,21 @@ def test_fetch__too_many_bytes_for_one_address__is_refused() -> None:
         assert (caught.value.status, caught.value.reason) == (429, "too_many_bytes")
 
     serve(story, PeerLimits(bytes_per_second=1, bytes_burst=50_000))
+
+
+def test_fetch__evidence_that_is_refused__is_never_read() -> None:
+    async def story(served: Served) -> None:
+        served.desk.pause = asyncio.Event()
+        key = served.desk.put(bytes(100_000))
+        first = asyncio.create_task(served.client.evidence(served.url, key))
+        await asyncio.sleep(0.1)
+        assert await served.get(f"/v1/evidence/{key.hex()}") == (503, "busy"), "the room is taken before it is read"
+        served.desk.pause.set()
+        assert await first == bytes(100_000)
+        assert await served.get(f"/v1/evidence/{key.hex()}") == (429, "too_many_bytes")
+        assert served.desk.read == 1
+
+    serve(story, PeerLimits(sending=200_000, bytes_per_second=1, bytes_burst=50_000))
 
 
 def test_slow_reader__of_a_large_answer__is_cut_off_and_frees_its_room() -> None:
@@ -365,6 +463,51 @@ def test_fetch__answer_that_is_none__is_refused_in_time(lie: str) -> None:
         assert time.monotonic() - started < 10
 
     against(answer, story)
+
+
+def test_fetch__silent_peer__keeps_nobody_else_waiting() -> None:
+    async def run() -> None:
+        silence = await asyncio.start_server(lambda reader, writer: asyncio.sleep(30), "127.0.0.1", 0)
+        mute = f"http://127.0.0.1:{silence.sockets[0].getsockname()[1]}"
+
+        async def story(served: Served) -> None:
+            key = served.desk.put(b"bundle")
+            asked = [asyncio.create_task(served.client.observation(mute, 7, KEY)) for _ in range(12)]
+            asked.append(asyncio.create_task(served.client.evidence(mute, KEY)))
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(2):
+                assert await served.client.observation(served.url, 7, KEY) == SEEN
+                assert await served.client.evidence(served.url, key) == b"bundle"
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+        await served_by(story)
+        silence.close()
+
+    asyncio.run(run())
+
+
+def test_fetch__more_than_there_is_room_for__is_given_up() -> None:
+    async def story(served: Served) -> None:
+        key = served.desk.put(bytes(300_000))
+        with pytest.raises(PeerUnreachable, match="no room beside other answers"):
+            await served.client.appeal(served.url, key)
+        assert await served.client.evidence(served.url, key) == bytes(300_000), "bundles have a room of their own"
+
+    serve(story, client=ClientLimits(buffered=200_000))
+
+
+def test_room__full__whoever_has_more_than_his_share_gives_way() -> None:
+    room = Room(100)
+    with room.answer() as large, room.answer() as small:
+        assert large.grow(90)
+        assert small.grow(50)
+        assert not large.grow(1)
+        assert not small.grow(1)
+    with room.answer() as alone:
+        assert alone.grow(100)
+        assert not alone.grow(1)
 
 
 def test_push__nobody_listens__is_unreachable() -> None:

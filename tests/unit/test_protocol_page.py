@@ -16,7 +16,7 @@ from oracle.telemetry.wire.appeal import MAX_SIZE, MOST_OF_ONE
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
-SILENT = {"again", "connections", "headers", "slow_reader"}
+SILENT = {"again", "connections", "headers", "old", "slow_reader"}
 """Reasons that are counted and never answered."""
 
 
@@ -50,5 +50,13 @@ def test_page__limits__are_those_of_the_code() -> None:
         f"up to {outbox.messages} messages for each peer",
         f"from {outbox.first:g} to {outbox.longest:g} s",
         f"A client gives a peer {client.patience:g} s",
+        f"slower than {client.slowest // 1024} KiB a second",
+        f"{client.fetches} contents and {client.evidence} bundle of evidence at a time from one peer",
+        f"{client.buffered // 2**20} MiB of contents",
+        f"slower than {peers.slowest // 1024} KiB a second",
+        f"{peers.waiting:,} things asked for",
+        f"{peers.messages_waiting} messages of one member",
+        f"{peers.appeals_waiting} appeals",
+        f"{peers.appeals_per_second:g} a second, saved up to {peers.appeals_burst:g}",
     ):
         assert said in " ".join(PAGE.split()), said

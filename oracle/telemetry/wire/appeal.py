@@ -104,6 +104,14 @@ class Appeal:
         return keccak256(self.encode())
 
 
+def receipts_in(raw: bytes) -> int:
+    """How many receipts bytes that may be an appeal say that they have; 0 for such as can't have them. Cheap."""
+    if not _HEAD.size <= len(raw) <= MAX_SIZE:
+        return 0
+    count = int(_HEAD.unpack_from(raw)[3])
+    return count if len(raw) >= _HEAD.size + count * (_LENGTH.size + wire.MIN_SIZE) else 0
+
+
 def gather(node: bytes, epoch: int, receipts: Iterable[bytes], domain: Domain) -> Appeal:
     """The canonical appeal from receipts in any order: of each oracle those that add a tick, at most eight.
 

@@ -12,8 +12,8 @@ from tests.property.committee.simulation.simulation import simulate
 
 pytestmark = pytest.mark.property
 
-SEEDS = 120
-PARTS = 8
+SEEDS = 100
+PARTS = 5
 
 
 @pytest.mark.parametrize("part", range(PARTS))

@@ -53,7 +53,7 @@ class Faults:
         world.network.calm(world.plan.swift)
         world.lazy_miners = 0.0
         for oracle in world.oracles:
-            oracle.reader.late = 0
+            oracle.reader.late = int(self.chance.random() < 0.3)
             oracle.reader.out = False
             oracle.reader.failing = 0.0
             oracle.store.disk.writes_left = None
@@ -157,10 +157,8 @@ class Faults:
         spare = {world.oracles[one].address for one in world.plan.spares}
         if not spare or state.announced:
             return
-        changed = sorted(first | spare) if chance.random() < 0.6 else sorted(first)
-        if len(changed) == 4 and chance.random() < 0.5:
-            changed = sorted(first | spare)
-        members = tuple(changed)
+        another = (first | spare) - {chance.choice(sorted(first))}
+        members = tuple(sorted(chance.choice((first, first | spare, first | spare, another))))
         if chance.random() < 0.6:
             made = world.chain.schedule(f"schedule {self.count}", members)
         else:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from random import Random
 
@@ -54,6 +54,7 @@ class Network:
     loss: float = 0.0
     doubling: float = 0.0
     islands: dict[int, int] = field(default_factory=dict)
+    newest: dict[tuple[int, int, Hashable], bytes] = field(default_factory=dict)
 
     def calm(self, swift: float) -> None:
         """Mend everything."""
@@ -65,16 +66,20 @@ class Network:
         """Whether an attempt may come through now."""
         return self.is_up(other) and self.islands.get(one, 0) == self.islands.get(other, 0)
 
-    def post(self, sender: int, to: int, raw: bytes) -> None:
-        """Send, and try again for as long as an outbox does."""
-        self._attempt(sender, to, raw, self.time.now + 2 * PART)
+    def post(self, sender: int, to: int, raw: bytes, slot: Hashable = None) -> None:
+        """Send, and try again for as long as an outbox does; not once there is something newer for the same slot."""
+        place = (sender, to, raw if slot is None else slot)
+        self.newest[place] = raw
+        self._attempt(place, raw, self.time.now + 2 * PART)
 
-    def _attempt(self, sender: int, to: int, raw: bytes, until: float) -> None:
+    def _attempt(self, place: tuple[int, int, Hashable], raw: bytes, until: float) -> None:
+        sender, to, _ = place
+
         def arrive() -> None:
             if not self.reaches(sender, to) or (self.loss and self.chance.random() < self.loss):
-                if self.time.now < until and self.is_up(sender):
+                if self.time.now < until and self.is_up(sender) and self.newest[place] is raw:
                     wait = self.chance.uniform(0.2, 2.0)
-                    self.time.after(wait, lambda: self._attempt(sender, to, raw, until))
+                    self.time.after(wait, lambda: self._attempt(place, raw, until))
                 return
             if self.doubling and self.chance.random() < self.doubling:
                 self.time.after(self.chance.uniform(0, 3 * PART), lambda: self.is_up(to) and self.deliver(to, raw))

@@ -262,7 +262,7 @@ class SimOracle:
             if content is not None and keccak256(content) == ref.content_hash:
                 self.do(lambda: self.core.take_content(ref, content, self.now))
             if self.up and life == self.life:
-                self.core.answered(wanted.peer, ref.content_hash)
+                self.do(lambda: self.core.answered(wanted.peer, ref.content_hash))
 
         self.world.network.fetch(self.number, peer.number, lambda: peer.serve_observation(ref), done)
 
@@ -276,7 +276,7 @@ class SimOracle:
             if raw is not None and keccak256(raw) == wanted.hash:
                 self.hand_in(raw)
             if self.up and life == self.life:
-                self.core.answered(wanted.peer, wanted.hash)
+                self.do(lambda: self.core.answered(wanted.peer, wanted.hash))
 
         self.world.network.fetch(self.number, peer.number, lambda: peer.serve_appeal(wanted.hash), done)
 

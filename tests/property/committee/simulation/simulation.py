@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from random import Random
 
 from oracle.committee.appeal import gather
+from oracle.committee.messages import Envelope, Kind
 from oracle.ground.address import raw_address
 from oracle.telemetry.wire import receipt
 from tests.property.committee.simulation.audit import Audit
@@ -136,7 +138,7 @@ class Simulation:
         if len(self.overheard) < OVERHEARD or self.chance.random() < 0.1:
             self.overheard.append(raw)
             del self.overheard[: -2 * OVERHEARD]
-        self.network.post(sender.number, self.by_address(to).number, raw)
+        self.network.post(sender.number, self.by_address(to).number, raw, slot_of(raw))
 
     def by_address(self, address: bytes) -> SimOracle:
         """The oracle with that address."""
@@ -167,6 +169,14 @@ class Simulation:
         self.digest = hash_of(self.digest, line)
         if self.tell:
             self.story.append(line)
+
+
+@lru_cache(maxsize=4_096)
+def slot_of(raw: bytes) -> tuple[object, ...]:
+    """Of what waits in an outbox, an envelope replaces an older one with the same slot: see `peers.outbox`."""
+    opened = Envelope.open(raw)
+    proposal = opened.payload[:32] if opened.kind in (Kind.VOTE, Kind.REFUSAL) else b""
+    return opened.kind, opened.epoch, opened.committee, opened.turn, proposal
 
 
 def hash_of(before: int, line: str) -> int:
