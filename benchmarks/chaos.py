@@ -82,9 +82,7 @@ def main() -> None:
     parser.add_argument("--report", type=Path, default=REPORT)
     given = parser.parse_args()
     seeds = [random.randrange(1 << 32) for _ in range(3)] if given.seeds is None else given.seeds
-    plans: list[tuple[str, list[str], int]] = []
-    if not given.skip_alone:
-        plans.append(("each fault alone", *alone()))
+    plans = [] if given.skip_alone else alone()
     plans += [(f"combined, seed {seed}", combined(seed, given.epochs, ORACLES, NODES), given.epochs) for seed in seeds]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="chaos-") as scratch:

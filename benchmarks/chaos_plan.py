@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 ALONE: Final = (
@@ -37,10 +38,16 @@ REST: Final = 1
 """Epochs without a fault after each, in which it is recovered from."""
 
 
-def alone() -> tuple[list[str], int]:
-    """(faults one after the other, how many epochs that takes)."""
+def alone() -> list[tuple[str, list[str], int]]:
+    """(name, faults one after the other, how many epochs that takes) of two runs, which have all of ALONE."""
+    half = (len(ALONE) + 1) // 2
+    parts = {"first": ALONE[:half], "second": ALONE[half:]}
+    return [(f"each fault alone, {name} half", *_in_turn(shapes)) for name, shapes in parts.items()]
+
+
+def _in_turn(shapes: Sequence[tuple[str, int]]) -> tuple[list[str], int]:
     faults, epoch = [], 1
-    for shape, length in ALONE:
+    for shape, length in shapes:
         faults.append(shape.format(*range(epoch, epoch + 4)))
         epoch += length + REST
     return faults, epoch + 1

@@ -132,6 +132,13 @@ class AnchorReader:
         told += self._recent(_CLEARED, head, self.network.chain.block("latest"))
         return any(one["epoch"] == epoch for one in told)
 
+    def submitted(self, epoch: int) -> bytes | None:
+        """The root of the report of that epoch that was last brought on chain, by the finalized blocks; None if none
+        was. It may have been cleared away since."""
+        self._advance()
+        found = [(seen[-1][0], root) for (each, root), seen in self._evidence.items() if each == epoch and seen]
+        return max(found)[1] if found else None
+
     def opened(self, anchor: Block) -> int:
         """How many assignments there ever were at a block: no observation has more to tell of."""
         self._follow(anchor)

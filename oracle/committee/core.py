@@ -245,8 +245,14 @@ class Core:
         """Every epoch has its outcome, also one whose round could not begin."""
         if self._due < 0:
             self._due = due
-        for epoch in range(max(self._due, parent_epoch + 1, due - MAX_EPOCHS), due):
-            if epoch not in self._ended:
+        for epoch in range(max(self._due, due - MAX_EPOCHS), due):
+            if epoch in self._ended:
+                continue
+            # While this oracle couldn't read the chain, others may have brought more than one report there.
+            root = self.member.reader.submitted(epoch) if epoch <= parent_epoch else None
+            if root is not None and not self.member.reader.cleared(epoch):
+                self._end(epoch, "attested", f"root 0x{root.hex()}")
+            else:
                 round_ = self.round
                 trouble = round_.trouble if round_ is not None and round_.epoch == epoch else ""
                 # Everybody may read this: what an RPC provider or the store said is in the log alone.

@@ -41,6 +41,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._held: dict[tuple[int, int], dict[bytes, _Held]] = {}
+        self._contents: dict[tuple[int, bytes], SignedObservation] = {}
         self.equivocations: list[Equivocation] = []
 
     def add(
@@ -56,6 +57,7 @@ class Pool:
         if content_hash in held.contents or (len(held.contents) >= MAX_CONTENTS and not needed):
             return None
         held.contents[content_hash] = observation
+        self._contents.setdefault((view.epoch, content_hash), observation)
         if len(held.contents) != 2:
             return None
         refs = [Ref(view.epoch, one, signed.signature) for one, signed in held.contents.items()]
@@ -78,13 +80,8 @@ class Pool:
         return held.contents.get(content_hash) if held else None
 
     def content(self, epoch: int, content_hash: bytes) -> SignedObservation | None:
-        """Anyone's observation with that content: oracles that saw the same have equal ones."""
-        for (each, _), held in self._held.items():
-            if each == epoch:
-                for one in held.values():
-                    if (found := one.contents.get(content_hash)) is not None:
-                        return found
-        return None
+        """Anyone's observation with that content: oracles that saw the same have equal ones. Any thread may ask."""
+        return self._contents.get((epoch, content_hash))
 
     def is_full(self, epoch: int, committee: int, author: bytes) -> bool:
         """Whether another content of that author would be dropped, unless it is needed."""
@@ -95,6 +92,8 @@ class Pool:
         """Drop the observations of epochs up to `epoch`, whose report is final."""
         for key in [one for one in self._held if one[0] <= epoch]:
             del self._held[key]
+        for content in [one for one in self._contents if one[0] <= epoch]:
+            del self._contents[content]
 
 
 def ref_of(observation: SignedObservation) -> Ref:

@@ -57,10 +57,11 @@ class Round:
     """Whether this oracle is of the set, and acts."""
     turn: int = -1
     to_observe: list[int] = field(default_factory=list)
-    proposals: dict[bytes, tuple[bytes, int, Proposed]] = field(default_factory=dict)
-    """By hash: its leader, its turn, and what it refers to."""
-    judged: dict[bytes, str] = field(default_factory=dict)
-    """By hash: "" for one that was signed, else why not."""
+    proposals: dict[tuple[bytes, bytes], tuple[bytes, int, Proposed]] = field(default_factory=dict)
+    """By leader and hash: its leader, its turn, and what it refers to. Two leaders may propose the same, and one may
+    not have the contents, or have proposed too much: that is nothing against the other."""
+    judged: dict[tuple[bytes, bytes], str] = field(default_factory=dict)
+    """By leader and hash: "" for one that was signed, else why not."""
     mine: list[Message] = field(default_factory=list)
     """This oracle's own proposals and votes, in order."""
     votes: dict[EpochReport, dict[bytes, bytes]] = field(default_factory=dict)
@@ -178,13 +179,19 @@ class Round:
         body = Proposed(proposal.parent, proposal.anchor, tuple(refs), tuple(one.hash for one in proposal.appeals))
         self.emit(Note("proposed", self.epoch, f"turn {self.turn}, {len(refs)} observations"))
         self._send(body)
-        if body.hash not in self.proposals:
-            self.proposals[body.hash] = (self.member.address, self.turn, body)
-            self._judge(body.hash, now)
+        key = self.member.address, body.hash
+        if key not in self.proposals:
+            self.proposals[key] = (self.member.address, self.turn, body)
+            self._judge(key, now)
 
-    def _judge(self, key: bytes, now: float) -> None:
+    def _judge(self, key: tuple[bytes, bytes], now: float) -> None:
         """Sign a proposal, refuse it, or ask for what it refers to."""
         author, turn, body = self.proposals[key]
+        for message in self.mine:
+            if isinstance(message.body, Vote) and message.body.proposal == body.hash:
+                self.judged[key] = ""  # signed when another leader proposed it
+                self._send(message.body, turn=turn)
+                return
         if author != self.member.address and self.signed_for[author, turn] >= MAX_SIGNED:
             self.judged[key] = "too many proposals in one turn"
             return
@@ -203,23 +210,23 @@ class Round:
         except Omission as error:
             refs = tuple(ref_of(one) for one in error.observations)
             hashes = tuple(one.hash for one in error.appeals)
-            self._refuse(key, author, Refusal(key, Reason.OMITS, refs, hashes, describe(error)))
+            self._refuse(key, author, Refusal(body.hash, Reason.OMITS, refs, hashes, describe(error)))
         except (*TRANSIENT, StoreError):
             raise
         except EpochalError as error:
-            self._refuse(key, author, Refusal(key, Reason.DISAGREES, text=describe(error)))
+            self._refuse(key, author, Refusal(body.hash, Reason.DISAGREES, text=describe(error)))
         else:
             self.judged[key] = ""
             report = made.report
             self.drafts[report] = made.appeals
             self.report_turns.setdefault(report, turn)
             self.signed_for[author, turn] += 1
-            vote = Vote(key, report.root, report.parent, report.anchor, report.evidence, signature)
+            vote = Vote(body.hash, report.root, report.parent, report.anchor, report.evidence, signature)
             self.emit(Note("voted", self.epoch, f"root 0x{report.root.hex()}"))
             self._send(vote, turn=turn)
             self._count(self.member.address, report, signature, turn, now)
 
-    def _refuse(self, key: bytes, author: bytes, refusal: Refusal) -> None:
+    def _refuse(self, key: tuple[bytes, bytes], author: bytes, refusal: Refusal) -> None:
         self.judged[key] = refusal.text or refusal.reason.name.lower()
         self.trouble = self.judged[key]
         self.emit(Note("proposal_refused", self.epoch, self.judged[key]))
@@ -257,7 +264,7 @@ class Round:
             raise Disagreement(f"epoch {self.epoch}: turn {turn} isn't 0x{sender.hex()}'s to propose in")
         if sum(author == sender for author, _, _ in self.proposals.values()) > 2 * len(members) + 4:
             raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} proposed too often")
-        key = body.hash
+        key = sender, body.hash
         if key in self.proposals:
             return
         self.proposals[key] = (sender, turn, body)
@@ -285,7 +292,7 @@ class Round:
         self._submit_when_due(now)
 
     def _take_refusal(self, sender: bytes, body: Refusal, now: float) -> None:
-        if self.proposals.get(body.proposal, (b"",))[0] != self.member.address:
+        if (self.member.address, body.proposal) not in self.proposals:
             return
         self.trouble = f"0x{sender.hex()} refused: {printable(body.text) or body.reason.name.lower()}"
         self.emit(Note("refused_by_peer", self.epoch, self.trouble))

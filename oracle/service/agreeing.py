@@ -143,12 +143,12 @@ class Agreeing:
 
     async def observation(self, epoch: int, content_hash: bytes) -> bytes | None:
         """See Desk."""
-        found = await self.in_core(lambda: self.core.member.pool.content(epoch, content_hash))
+        found = self.core.member.pool.content(epoch, content_hash)
         return found.content + found.signature if found else None
 
     async def appeal(self, key: bytes) -> bytes | None:
         """See Desk."""
-        found = await self.in_core(lambda: self.core.member.appeals.get(key))
+        found = self.core.member.appeals.get(key)
         return found.encode() if found else None
 
     async def evidence(self, key: bytes) -> bytes | None:

@@ -337,9 +337,14 @@ class _Daemon:
         agreeing = self.agreeing
         if agreeing is None:
             return
+        schedule = agreeing.core.schedule
+        due = schedule.due(self.now())
         while not self.stopping.is_set():
             if self.options.epoch is not None and self._outcome() is not None and not self._under_way():
                 return
+            before, due = due, schedule.due(self.now())
+            if due > before:  # a round begins: that needn't wait for the next tick
+                await self._guarded(agreeing.tick)
             await self._pause(0.2)
 
     def _under_way(self) -> bool:

@@ -21,7 +21,6 @@ from tests.property.committee.simulation.plan import (
     REPORTS,
     TICK,
     Mood,
-    quorum,
 )
 from tests.property.committee.simulation.reader import placed
 
@@ -228,6 +227,3 @@ def _within(agreed: Uptime, seen: list[Uptime]) -> bool:
         and any(one.up * agreed.observed // one.observed <= agreed.up for one in seen)
         and any(agreed.up * one.observed <= one.up * agreed.observed for one in seen)
     )
-
-
-__all__ = ["Audit", "quorum"]

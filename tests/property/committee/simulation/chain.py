@@ -118,8 +118,8 @@ class SimChain:
         """The next block, with these transactions in this order; those that fail are spent all the same."""
         self._seal(self.head.timestamp + BLOCK, self.head.state, chosen)
 
-    def reorganise(self, depth: int) -> list[Transaction]:
-        """Take the newest blocks back and put empty ones in their place; returns the names of what they held."""
+    def reorganise(self, depth: int) -> None:
+        """Take the newest blocks back and put empty ones in their place: what they held is lost until it is resent."""
         depth = min(depth, len(self.blocks) - 1)
         taken = self.blocks[len(self.blocks) - depth :]
         del self.blocks[len(self.blocks) - depth :]
@@ -128,7 +128,6 @@ class SimChain:
             self.done -= set(block.done)
         for _ in taken:
             self.mine([])
-        return []
 
     def _seal(self, timestamp: int, state: State, chosen: list[Transaction]) -> None:
         submitted: list[EpochReport] = []

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from tests.property.committee.simulation.plan import Mood, fault_bound
+from oracle.ground.median import fault_bound
+from tests.property.committee.simulation.plan import Mood
 
 if TYPE_CHECKING:
     from tests.property.committee.simulation.oracle import SimOracle

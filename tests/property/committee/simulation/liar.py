@@ -194,7 +194,7 @@ class Liar(SimOracle):
             bodies.append(Have(tuple(self._mislabelled(round_.epoch, version))[: len(round_.committee.members)]))
         if trait is Trait.REFUSES:
             refs = tuple(self._another(round_.epoch, version, ghost=True) for _ in range(chance.randint(0, 2)))
-            some = chance.choice([*round_.proposals, chance.randbytes(32)])
+            some = chance.choice([*(key for _, key in round_.proposals), chance.randbytes(32)])
             bodies.append(Refusal(some, chance.choice(list(Reason)), refs, (chance.randbytes(32),), "no " * 40))
         for body in bodies:
             SimOracle.perform(self, [self._send(to, like, body)])
@@ -224,8 +224,9 @@ class Liar(SimOracle):
             appeals = (chance.randbytes(32),)
         elif kind == 4:
             refs = [Ref(one.epoch + chance.choice((0, 1, 2**40)), one.content_hash, one.signature) for one in refs]
-        else:
+        elif kind == 5:
             refs = [one for one in refs if chance.random() < 0.8]
+        # Or just what an honest leader will propose: what is wrong with this one must not be held against that.
         parent = round_.parent.root if chance.random() < 0.8 else chance.randbytes(32)
         anchor = bytes.fromhex(round_.anchor.hash[2:]) if chance.random() < 0.8 else chance.randbytes(32)
         return Proposed(parent, anchor, tuple(refs), appeals)

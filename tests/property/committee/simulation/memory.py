@@ -19,9 +19,9 @@ def remembered_signers() -> Iterator[None]:
     places = (messages, observation, rounds)
     before = [place.recover for place in places]
     for place in places:
-        place.recover = remembering
+        place.recover = remembering  # type: ignore[attr-defined]
     try:
         yield
     finally:
         for place, recover in zip(places, before, strict=True):
-            place.recover = recover
+            place.recover = recover  # type: ignore[attr-defined]

@@ -82,7 +82,7 @@ class Network:
                     self.time.after(wait, lambda: self._attempt(place, raw, until))
                 return
             if self.doubling and self.chance.random() < self.doubling:
-                self.time.after(self.chance.uniform(0, 3 * PART), lambda: self.is_up(to) and self.deliver(to, raw))
+                self.time.after(self.chance.uniform(0, 3 * PART), lambda: self.deliver(to, raw))
             self.deliver(to, raw)
 
         self.time.after(self._delay(), arrive)

@@ -132,7 +132,8 @@ class SimOracle:
         self.store.disk.writes_left = None
         self.down_from = self.world.time.now
         self.world.trace(self.number, "crashes")
-        self.world.time.after(back_after, self.start)
+        since = self.down_from
+        self.world.time.after(back_after, lambda: self.start() if self.down_from == since else None)
 
     def _again(self, life: int) -> None:
         if not self.up or life != self.life:

@@ -11,7 +11,7 @@ from typing import Final
 
 from oracle.committee.schedule import Schedule
 from oracle.ground.clock import EpochClock
-from oracle.ground.median import fault_bound, quorum
+from oracle.ground.median import fault_bound
 from oracle.ground.typed_data import EpochReport, Heartbeat
 from oracle.signing.signer import LocalSigner, derive
 
@@ -160,6 +160,3 @@ def key_of(oracle: int) -> LocalSigner:
 def address_of(oracle: int) -> bytes:
     """An oracle's 20-byte address."""
     return bytes.fromhex(key_of(oracle).address[2:])
-
-
-__all__ = ["Mood", "Plan", "Trait", "address_of", "fault_bound", "key_of", "planned", "quorum"]

@@ -74,6 +74,13 @@ class SimReader:
         """See AnchorReader."""
         return any(epoch in block.cleared for block in self.chain.blocks[: self.newest().number + 1])
 
+    def submitted(self, epoch: int) -> bytes | None:
+        """See AnchorReader."""
+        last = self._state(self.finalized()).last
+        held = [block.state.at(block.timestamp).last for block in self.chain.blocks[: self.finalized().number + 1]]
+        found = [one.report.root for one in (*held, last) if one is not None and one.report.epoch == epoch]
+        return found[-1] if found else None
+
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """See AnchorReader; in any order."""
         known = [one for one in placed(self.chain) if one.subject.opened_at <= anchor.timestamp]

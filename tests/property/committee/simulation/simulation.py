@@ -19,7 +19,7 @@ from tests.property.committee.simulation.liar import Liar
 from tests.property.committee.simulation.memory import remembered_signers
 from tests.property.committee.simulation.network import Network, Time
 from tests.property.committee.simulation.oracle import SimOracle
-from tests.property.committee.simulation.plan import BLOCK, GENESIS, HEARTBEATS, Mood, Plan, address_of, planned
+from tests.property.committee.simulation.plan import BLOCK, GENESIS, HEARTBEATS, Plan, address_of, planned
 from tests.property.committee.simulation.reader import NODES, placed
 from tests.property.committee.simulation.store import seen
 
@@ -51,7 +51,6 @@ class Simulation:
         self.plan = plan
         self.tell = tell
         self.story: list[str] = []
-        self.events = 0
         self.digest = 0
         self.chance = Random(f"{plan.seed} world")
         self.time = Time(Random(self.chance.random()), float(GENESIS))
@@ -182,6 +181,3 @@ def slot_of(raw: bytes) -> tuple[object, ...]:
 def hash_of(before: int, line: str) -> int:
     """A running checksum: the interpreter's own hashes differ from run to run."""
     return zlib.crc32(line.encode(), before)
-
-
-__all__ = ["Mood", "Result", "Simulation", "simulate"]

@@ -38,11 +38,11 @@ class MemoryDatabase:
 
     def rows(self, statement: str, *values: object) -> list[Row]:
         """See Database."""
-        return self._database.execute(statement, values).fetchall()  # type: ignore[arg-type]
+        return self._database.execute(statement, values).fetchall()
 
     def run(self, statement: str, *values: object) -> None:
         """See Database."""
-        self._database.execute(statement, values)  # type: ignore[arg-type]
+        self._database.execute(statement, values)
 
     def run_many(self, statement: str, values: Sequence[Row]) -> None:
         """See Database."""
