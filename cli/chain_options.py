@@ -43,7 +43,11 @@ def chain_options(required: bool) -> Callable[[Callable[..., Any]], Callable[...
             help="An oracle to fetch evidence from; may be repeated.  [default: those in the chain's directory]",
         ),
         click.option(
-            "--tick", type=click.IntRange(min=1), default=TICK, show_default=True, help="The network's, in seconds."
+            "--tick",
+            type=click.IntRange(min=1),
+            default=TICK,
+            show_default=True,
+            help="The network's, in seconds; those of `epochal network` have 1.",
         ),
     )
 

@@ -15,6 +15,7 @@ from cli.chain_options import chain_options, open_network
 from cli.explain_text import MoneyTold
 from cli.explain_text import as_dict as report_as_dict
 from cli.explain_text import lines as report_lines
+from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
 from oracle.ground.ids import parse_assignment
 from oracle.ground.policy import Policy, from_json
@@ -81,7 +82,7 @@ def _policy(path: Path) -> Policy:
     short_help="Show a node's epoch: what was seen, what the committee made of it, and the money.",
     epilog="\b\nExamples:\n"
     "  epochal explain 0x… 12 --store oracle.sqlite --assignment 7/0/1 --policy policy.json\n"
-    "  epochal explain 0x… 12 --network addresses.json --rpc http://127.0.0.1:8545",
+    "  epochal explain 0x… 12 --network addresses.json --rpc http://127.0.0.1:8545 --tick 1",
 )
 @click.argument("node", metavar="NODE")
 @click.argument("epoch", metavar="[EPOCH]", type=_Epoch(), required=False)
@@ -172,7 +173,7 @@ def explain(
             ascii_only = "utf" not in (sys.stdout.encoding or "").lower() or not sys.stdout.isatty()
         click.echo(text(local, blocks=not ascii_only), nl=False)
     elif lines:
-        click.echo(f"node {node.lower()}, epoch {epoch}")
+        click.echo(f"node {checksummed(raw_address(node))}, epoch {epoch}")
     if lines:
         click.echo("\n".join([""] * bool(local) + lines))
 

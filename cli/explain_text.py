@@ -42,9 +42,10 @@ def lines(told: ReportTold, money: MoneyTold) -> list[str]:
     one = told.verified.submission
     first, last = told.carried
     span = f"epoch {last}" if first == last else f"epochs {first} to {last}"
+    members = len(told.verified.facts.committee.members)
     out = _wrapped(
         f"report of epoch {last}, which carries {span}: {one.standing}, "
-        f"signed by {len(told.verified.signers)} of {len(told.verified.facts.committee.members)} oracles; "
+        f"signed by {len(told.verified.signers)} of {members} oracle{'s' * (members != 1)}; "
         f"recomputed here from its evidence (from {told.verified.source})",
         "",
     )
@@ -72,7 +73,7 @@ def _assignment(told: ReportTold, one: Told, money: MoneyTold) -> list[str]:
     observers = sum(1 for sight in one.sights if sight.seen is not None and sight.seen.observed)
     out += _wrapped(
         f"agreed: up {agreed.up:,} of {agreed.observed:,} s observed{_share(agreed.up, agreed.observed)}, out of "
-        f"{one.open:,} s assigned; {observers} oracles observed it, {one.needed} are needed",
+        f"{one.open:,} s assigned; {observers} oracle{'s' * (observers != 1)} observed it, needed: {one.needed}",
         "  ",
     )
     out += _wrapped(f"policy: {_SAID[one.verdict]}{_window(one)}", "  ")

@@ -70,11 +70,15 @@ def announce(config: Path | None, endpoint: str | None, **given: Any) -> None:
         payer = load_key(*pays, os.environ)
     if endpoint is None:
         raise SettingsError("--endpoint is missing: give the URL under which other oracles reach this one")
-    done = announce_endpoint(network, signer, payer, endpoint, journal, limits, time.time)
+    done = announce_endpoint(network, signer, payer, endpoint, journal, limits, time.time, _say)
     if done.transaction:
         click.echo(f"{signer.address} is reached at {done.endpoint}: {done.transaction}, {done.spent:,} wei for gas")
     else:
         click.echo(f"{signer.address} is reached at {done.endpoint} already: nothing was sent")
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
 
 
 def _addresses(path: Path) -> Addresses:

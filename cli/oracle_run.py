@@ -34,11 +34,11 @@ EXIT_MISCONFIGURED = 78
 def run(config: Path | None, watch: bool, epoch: int | None) -> None:
     """Run an oracle until Ctrl-C or SIGTERM. It may be killed at any moment and goes on where it was.
 
-    The log goes to standard error, one event a line; /live, /ready and /metrics are on `health_listen`. Exit status 78:
-    the settings are wrong, nothing was done.
+    The log goes to standard error, one event a line; /live, /ready and /metrics are on `health_listen`. Exit status:
+    0 stopped, or the epoch asked for was attested; 1 it failed, or was not attested; 78 the settings are wrong.
     """
     try:
-        status = run_oracle(Patient(config, os.environ), RunOptions(watch, epoch))
+        status = run_oracle(Patient(config, os.environ, watching=watch), RunOptions(watch, epoch))
     except UserError as error:
         # A supervisor should not start it again with the same settings.
         click.echo(f"epochal: {error}", err=True)

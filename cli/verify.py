@@ -24,7 +24,7 @@ _PATH = click.Path(path_type=Path)
 @click.command(
     short_help="Recompute a report from its evidence and the chain.",
     epilog="\b\nExamples:\n"
-    "  epochal verify 12 --network addresses.json --rpc http://127.0.0.1:8545\n"
+    "  epochal verify 12 --network addresses.json --rpc http://127.0.0.1:8545 --tick 1\n"
     "  epochal verify 12 --network addresses.json --rpc URL --save 12.evidence --dump 12.tree.json\n"
     "  epochal verify 12.evidence --network addresses.json --rpc URL --against theirs.json",
 )
@@ -53,7 +53,7 @@ def verify(
 
     The evidence is fetched from oracles by the hash that is on chain; nothing that they say is believed. Every
     observation's signature is checked, the state of the anchor is read, and the leaves are computed anew. Prints each
-    part and OK, or the first part that differs.
+    part, and in the last line OK, or the most telling part that differs.
 
     Exit status: 0 the report follows; 1 something differs, or couldn't be had; 2 an option or a file is wrong.
     """
@@ -91,8 +91,10 @@ def _claimed(path: Path) -> tuple[Leaf, ...]:
         return tree_of_dump(json.loads(path.read_text(encoding="utf-8"))).leaves
     except OSError as error:
         raise InvalidValue(f"--against {path}: {error.strerror}; give the dump of a tree") from error
-    except (Malformed, ValueError, RecursionError) as error:
+    except Malformed as error:
         raise InvalidValue(f"--against {path}: {error}; give a dump as --dump writes it") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidValue(f"--against {path}: cut off or no JSON; give a dump as --dump writes it") from error
 
 
 def _difference(found: Verified, claimed: tuple[Leaf, ...] | None) -> LeafDifference | None:

@@ -35,13 +35,13 @@ def lines(found: Verified, network: Network, difference: LeafDifference | None, 
         out.append(f"ok       {'leaves':<12}  all as in {against}")
     differs = checked.differs
     if differs is not None:
-        out.append(f"DIFFERS: {differs.part}: {differs.text}")
         if differs.part == "root" and against is None:
             out.append("Give --against with the leaves that are claimed to see the first other one.")
         if differs.part in _BY_TICKS:
             out.append(
                 f"Ticks were taken to last {found.facts.clock.tick} s: is that what the network's oracles use (--tick)?"
             )
+        out.append(f"DIFFERS: {differs.part}: {differs.text}")
     elif difference is not None:
         out.append(f"DIFFERS: the report follows from its evidence, but {against} has other leaves")
     else:

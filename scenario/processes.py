@@ -74,11 +74,22 @@ class NodeProcess(CommandProcess):
     """One agent, `epochal node run`."""
 
     def __init__(
-        self, name: str, key: bytes, oracles: Sequence[str], chain_id: int, attestations: str, tick: int, log: Path
+        self,
+        name: str,
+        key: bytes,
+        oracles: Sequence[str],
+        chain_id: int,
+        attestations: str,
+        tick: int,
+        log: Path,
+        receipts: Path | None = None,
     ) -> None:
+        """`receipts`: folder in which it keeps the oracles' receipts."""
         arguments = ["node", "run", *(option for url in oracles for option in ("--oracle", url))]
         arguments += ["--chain-id", str(chain_id), "--attestations", attestations]
         arguments += ["--key-env", _KEY_VARIABLE, "--tick", str(tick)]
+        if receipts is not None:
+            arguments += ["--receipts", str(receipts)]
         super().__init__(name, arguments, {_KEY_VARIABLE: "0x" + key.hex()}, log)
 
 

@@ -135,7 +135,7 @@ class AnchorReader:
     def submitted(self, epoch: int) -> bytes | None:
         """The root of the report of that epoch that was last brought on chain, by the finalized blocks; None if none
         was. It may have been cleared away since."""
-        self._advance()
+        self._follow(self.finalized())
         found = [(seen[-1][0], root) for (each, root), seen in self._evidence.items() if each == epoch and seen]
         return max(found)[1] if found else None
 

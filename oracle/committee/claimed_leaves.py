@@ -50,7 +50,8 @@ def tree_of_dump(dump: Any) -> Tree:
         tree = Tree.build(leaves)
         root = bytes.fromhex(dump["tree"][0].removeprefix("0x"))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, InvalidValue) as error:
-        raise Malformed(f"no dump of a tree of leaves {', '.join(ENCODING)}: {error}") from error
+        reason = f": {error}" if isinstance(error, InvalidValue) else ""
+        raise Malformed(f"no dump of a tree of leaves {', '.join(ENCODING)}{reason}") from error
     if tree.root != root:
         raise Malformed(f"its leaves come to root 0x{tree.root.hex()}, it says 0x{root.hex()}")
     return tree

@@ -161,15 +161,19 @@ class Member:
             else:
                 proof = self.pool.add(observation.author(self.domain), observation, now, needed)
                 if proof is not None:
-                    self._keep(proof)
+                    self.prove(proof)
         return refused
 
     def largest_content(self, anchor: Block) -> int:
         """Bytes of an observation of every assignment that there ever was at a block: nobody has more to tell."""
         return content_size(self.reader.opened(anchor))
 
-    def _keep(self, proof: Equivocation) -> None:
-        """A proof of double signing outlives this process; the oldest go."""
+    def prove(self, proof: Equivocation) -> None:
+        """Keep a proof of double signing, one for each author and epoch: it outlives this process; the oldest go."""
+        about = (proof.author, proof.first.epoch, proof.committee)
+        if any((one.author, one.first.epoch, one.committee) == about for one in self.pool.equivocations):
+            return
+        self.pool.equivocations.append(proof)
         self.store.put_state(f"{_PROOFS}{proof.first.epoch:020}:{proof.author.hex()}", _written(proof))
         for key, _ in self.store.states(_PROOFS, _PROOFS_END)[:-MAX_PROOFS]:
             self.store.drop_state(key, key + "\0")

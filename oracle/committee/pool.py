@@ -61,9 +61,7 @@ class Pool:
         if len(held.contents) != 2:
             return None
         refs = [Ref(view.epoch, one, signed.signature) for one, signed in held.contents.items()]
-        proof = Equivocation(author, view.committee, *refs)
-        self.equivocations.append(proof)
-        return proof
+        return Equivocation(author, view.committee, *refs)
 
     def of(self, epoch: int, committee: int, by: float = math.inf) -> dict[bytes, SignedObservation]:
         """By author, in their order, the observations that stand for an epoch and came by then."""

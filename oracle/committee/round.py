@@ -23,7 +23,7 @@ from oracle.committee.errors import Disagreement, NotAgreed, Omission
 from oracle.committee.member import MAX_EPOCHS, Member, describe, printable
 from oracle.committee.messages import Body, Have, Message, Proposed, Reason, Ref, Refusal, Vote
 from oracle.committee.observation import SignedObservation
-from oracle.committee.pool import MAX_CONTENTS, ref_of
+from oracle.committee.pool import MAX_CONTENTS, Equivocation, ref_of
 from oracle.committee.schedule import Schedule, distance, leader
 from oracle.ground.errors import EpochalError
 from oracle.ground.typed_data import EpochReport
@@ -94,6 +94,8 @@ class Round:
     """By content, who signed it: what comes once stands for all of them."""
     appeals: dict[bytes, Appeal] = field(default_factory=dict)
     """Those that came during the round, by their hash."""
+    signed: dict[tuple[int, bytes], Ref] = field(default_factory=dict)
+    """By epoch and author, the first ref that was seen."""
     largest: int = 0
     """Bytes of the largest content that an observation can have."""
     authors: dict[Ref, bytes | None] = field(default_factory=dict)
@@ -350,7 +352,10 @@ class Round:
             if not self.parent.epoch < ref.epoch <= self.epoch:
                 continue
             author = self._author(ref)
-            if author is None or pool.get(ref.epoch, version, author, ref.content_hash) is not None:
+            if author is None:
+                continue
+            self._compare(author, ref)
+            if pool.get(ref.epoch, version, author, ref.content_hash) is not None:
                 continue
             if pool.is_full(ref.epoch, version, author) and ref not in self.needed:
                 continue
@@ -369,6 +374,12 @@ class Round:
         for key in appeals:
             if self._appeal(key) is None:
                 self._want(sender, key, FetchAppeal(sender, key))
+
+    def _compare(self, author: bytes, ref: Ref) -> None:
+        """Two signatures of one author for one epoch are proof enough, whether the contents can be had or not."""
+        first = self.signed.setdefault((ref.epoch, author), ref)
+        if first.content_hash != ref.content_hash:
+            self.member.prove(Equivocation(author, self.committee.version, first, ref))
 
     def _want(self, peer: bytes, key: bytes, fetch: FetchObservation | FetchAppeal) -> None:
         """Ask a peer for something, now or when it has answered what it was asked for."""

@@ -9,20 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+from json import JSONDecodeError
 from typing import Any
 
-from oracle.committee.agreement import Draft, Evidence, arranged, draft, unbundle
+from oracle.committee.agreement import FORMAT, Draft, Evidence, arranged, draft, unbundle
+from oracle.committee.agreement import bundle as bundled
 from oracle.committee.appeal import acknowledged
 from oracle.committee.committee import Committee
 from oracle.committee.errors import Disagreement, Malformed
+from oracle.ground.address import checksummed
 from oracle.ground.clock import EpochClock
-from oracle.ground.errors import EpochalError
+from oracle.ground.errors import EpochalError, UserError
 from oracle.ground.ids import KIND_ASSIGNMENT, show_assignment
 from oracle.ground.keccak import keccak256
 from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.ledger import Ledger, Subject
+from oracle.ground.median import fault_bound
 from oracle.ground.merkle import Tree
 from oracle.ground.typed_data import Domain
+from oracle.signing.compact import InvalidSignature
 
 
 class Differs(EpochalError):
@@ -31,6 +36,10 @@ class Differs(EpochalError):
     def __init__(self, part: str, text: str) -> None:
         super().__init__(text)
         self.part = part
+
+
+class WrongTick(UserError):
+    """Oracles measured in shorter ticks than was said, so nothing that is recomputed with these would be true."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +105,17 @@ class Verification:
 
     @property
     def differs(self) -> Check | None:
-        """What differs: the part inside the bundle where one is known, else the first check that failed."""
+        """The most telling part of those that differ: the last, for all parts of changed bytes differ in hash too."""
         failed = [one for one in self.checks if not one.holds]
-        return next((one for one in failed if one.part != "hash"), failed[0] if failed else None)
+        return failed[-1] if failed else None
 
 
 def verify(bundle: bytes, claim: Claim, facts: Facts) -> Verification:
     """Check a bundle against its report and the chain, and recompute the report. Stops at the first part that differs,
-    but for the hash."""
+    but for the hash and the form of the encoding.
+
+    WrongTick where members measured more ticks than the clock's epochs have.
+    """
     checks: list[Check] = []
     evidence: Evidence | None = None
     made: Draft | None = None
@@ -119,6 +131,12 @@ def verify(bundle: bytes, claim: Claim, facts: Facts) -> Verification:
             text = f"the evidence has hash 0x{found.hex()}, on chain is 0x{claim.evidence.hex()}"
             checks.append(Check("hash", False, text))
         evidence = _read(bundle)
+        if bundled(*evidence) == bundle:
+            held("format", f"{FORMAT}, in its canonical encoding")
+        else:
+            text = "the evidence isn't in the one canonical encoding of what it holds"
+            checks.append(Check("format", False, text))
+        check_tick(evidence, facts)
         for part, look in (
             ("epoch", _epoch),
             ("committee", _committee),
@@ -131,17 +149,61 @@ def verify(bundle: bytes, claim: Claim, facts: Facts) -> Verification:
             held(part, look(evidence, claim, facts))
         made = _followed(evidence, facts)
         held("rules", "order, quorum and times are as they must be")
-        if made.evidence != bundle:
-            raise Differs("format", "the evidence isn't in the one canonical encoding of what it holds")
         held("root", _root(made, claim))
     except Differs as error:
         checks.append(Check(error.part, False, str(error)))
     return Verification(tuple(checks), evidence, made)
 
 
+def read(bundle: bytes) -> Evidence:
+    """What a bundle holds. Malformed, in words for who was given it, for other bytes."""
+    try:
+        return unbundle(bundle)
+    except Malformed as error:
+        if error.__cause__ is None:
+            raise
+        no_json = isinstance(error.__cause__, (JSONDecodeError, UnicodeDecodeError, RecursionError))
+        raise Malformed(
+            "cut off or no JSON; fetch it again" if no_json else "JSON, but damaged or no evidence; fetch it again"
+        ) from error
+
+
+def check_tick(evidence: Evidence, facts: Facts) -> None:
+    """WrongTick when more members measured more ticks of an epoch than it has than may lie.
+
+    So many prove it, for an honest one is among them; fewer may be liars, who shall not keep anyone from verifying.
+    """
+    clock, members = facts.clock, facts.committee.members
+    for epoch, observations in sorted(evidence.proposal.observations.items()):
+        most: dict[bytes, int] = {}
+        for one in observations:
+            try:
+                view = one.view()
+                ticks = max((seen.observed for seen in view.ticks.values()), default=0)
+                if ticks <= clock.ticks_per_epoch or (view.epoch, view.committee) != (epoch, facts.committee.version):
+                    continue
+                author = one.author(facts.report_domain)
+            except (InvalidSignature, Malformed):
+                continue  # told by the check of the observations
+            if author in members:
+                most[author] = ticks
+        told = sorted(most.items(), key=lambda each: (-each[1], each[0]))[fault_bound(len(members)) :]
+        fits = [tick for tick in range(1, clock.tick) if told and clock.length % tick == 0]
+        fits = [tick for tick in fits if clock.length // tick >= told[0][1]]
+        if fits:
+            raise WrongTick(
+                f"{checksummed(told[0][0])} observed {told[0][1]:,} ticks in an epoch of {clock.length:,} s, which has "
+                f"{_counted(clock.ticks_per_epoch, 'tick')} of {clock.tick:,} s: give --tick {fits[-1]}"
+            )
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def _read(bundle: bytes) -> Evidence:
     try:
-        evidence = unbundle(bundle)
+        evidence = read(bundle)
     except Malformed as error:
         raise Differs("format", str(error)) from error
     proposal = evidence.proposal
@@ -167,7 +229,7 @@ def _committee(evidence: Evidence, claim: Claim, facts: Facts) -> str:
         if a != b:
             text = f"member {number} of set {wanted.version} is {_hex(a)} in the evidence, {_hex(b)} on chain"
             raise Differs("committee", text)
-    return f"set {wanted.version}, {len(wanted.members)} members, {wanted.quorum} are a quorum"
+    return f"set {wanted.version}, {_counted(len(wanted.members), 'member')}, a quorum is {wanted.quorum}"
 
 
 def _anchor(evidence: Evidence, claim: Claim, facts: Facts) -> str:
@@ -205,7 +267,7 @@ def _ledger(evidence: Evidence, claim: Claim, facts: Facts) -> str:
         text = f"the ledger's accounts come to root {_hex(root)}, the parent's is {_hex(facts.parent_root)}"
         raise Differs("ledger", text)
     how = "as the parent's evidence comes to" if known is not None else "accounts as in the parent's leaves"
-    return f"{len(leaves):,} accounts after epoch {ledger.epoch}, {how}"
+    return f"{_counted(len(leaves), 'account')} after epoch {ledger.epoch}, {how}"
 
 
 def ledger_difference(told: Ledger, known: Ledger) -> str:
@@ -224,18 +286,21 @@ def ledger_difference(told: Ledger, known: Ledger) -> str:
 
 
 def _observations(evidence: Evidence, claim: Claim, facts: Facts) -> str:
-    told = []
+    told, members = [], facts.committee.members
     for epoch, observations in sorted(evidence.proposal.observations.items()):
         for number, one in enumerate(observations):
+            which = f"number {number + 1} of {len(observations)} of epoch {epoch}, content {_hex(one.content_hash)}"
             try:
-                arranged([one], facts.committee, facts.report_domain, epoch)
-            except Disagreement as error:
-                raise Differs(
-                    "observations",
-                    f"number {number + 1} of {len(observations)} of epoch {epoch}, content {_hex(one.content_hash)}: "
-                    f"{error}; its signature and its content don't belong together, or aren't a member's",
-                ) from error
-        told.append(f"epoch {epoch} by {len(observations)} of {len(facts.committee.members)}")
+                known = one.author(facts.report_domain) in members
+                if known:
+                    arranged([one], facts.committee, facts.report_domain, epoch)
+            except (InvalidSignature, Malformed, Disagreement) as error:
+                raise Differs("observations", f"{which}: {error}") from error
+            if not known:
+                # Of changed bytes any signature recovers to somebody: that address would blame a stranger.
+                text = "its signature and its content don't belong together, or aren't a member's"
+                raise Differs("observations", f"{which}: {text}")
+        told.append(f"epoch {epoch} by {len(observations)} of {len(members)}")
     return "signed by members: " + ", ".join(told)
 
 
@@ -280,7 +345,7 @@ def _root(made: Draft, claim: Claim) -> str:
     found = made.report.root
     if found != claim.root:
         raise Differs("root", f"recomputed {_hex(found)}, on chain is {_hex(claim.root)}")
-    return f"{_hex(found)}, recomputed from {len(made.tree.leaves):,} leaves"
+    return f"{_hex(found)}, recomputed from {_counted(len(made.tree.leaves), 'leaf', 'leaves')}"
 
 
 def _hex(raw: bytes) -> str:

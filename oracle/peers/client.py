@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -163,7 +164,7 @@ class PeerClient:
                 f"{url}: no answer within {self.limits.patience:g} s, or one too slow to wait for"
             ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise PeerUnreachable(f"{url}: {str(error) or type(error).__name__}") from error
+            raise PeerUnreachable(f"{url}: {_why(error)}") from error
         if good:
             return bytes(raw)
         if 300 <= response.status < 400:
@@ -185,6 +186,15 @@ class PeerClient:
                 trust_env=False,
             )
         return self._http
+
+
+def _why(error: Exception) -> str:
+    """Why there was no answer, without the library's words, which name the host again."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host's name isn't known"
+    if isinstance(error, aiohttp.ClientConnectorError) and (error.os_error.errno or 0) > 0:
+        return os.strerror(error.os_error.errno or 0).lower()
+    return str(error) or type(error).__name__
 
 
 async def _checked(url: str, content: bytes, wanted: bytes) -> bytes:

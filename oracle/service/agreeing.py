@@ -42,7 +42,7 @@ OUTCOMES: Final = "outcomes"
 """Key of the store's state under which the last epochs' outcomes stand."""
 _ALARMS: Final = {
     "disagreement": (Event.DISAGREEMENT, Series.DISAGREEMENTS),
-    "wrong_report": (Event.WRONG_REPORT, Series.DISAGREEMENTS),
+    "wrong_report": (Event.WRONG_REPORT, Series.WRONG_REPORTS),
     "equivocation": (Event.EQUIVOCATION, Series.EQUIVOCATIONS),
 }
 _NOTES: Final = {str(each): each for each in Event}
@@ -317,6 +317,7 @@ class Agreeing:
         finally:
             for task in asked:
                 task.cancel()
+        self._metrics.add(Series.EVIDENCE_MISSING)
         logger().warning(Event.EVIDENCE_MISSING, epoch=report.epoch, reason="; ".join(reasons) or "no peer is known")
 
     async def _bring(self, wanted: Submit) -> None:
@@ -341,6 +342,11 @@ class Agreeing:
         if url is None:
             raise PeerError(f"0x{peer.hex()} has announced no endpoint")
         return url
+
+    @property
+    def client(self) -> PeerClient:
+        """What asks peers."""
+        return self._client
 
     @property
     def peers(self) -> Mapping[bytes, Peer]:

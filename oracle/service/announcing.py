@@ -9,6 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from web3.contract.contract import ContractFunction
+
+from chain.client import RpcError
 from chain.directory import announcing, check_endpoint, listed, next_sequence
 from chain.journal import Entry, FeeLimits, JournalBusy, State, TransactionJournal
 from chain.network import Network
@@ -19,6 +22,10 @@ from oracle.signing.signer import Signer
 
 _PATIENCE = 300.0
 _PAUSE = 1.0
+_QUIET = 5.0
+"""Seconds after which somebody who looks on wants to know what it waits for."""
+_USUAL_GAS = 150_000
+_ETHER = 10**18
 
 
 class NotAnnounced(EpochalError):
@@ -42,17 +49,20 @@ def announce_endpoint(
     journal: Path | None = None,
     limits: FeeLimits | None = None,
     clock: Callable[[], float] = time.time,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Announced:
     """List `endpoint` for the signer and wait until that is in a block; nothing is sent when it stands already.
 
     journal: that of the payer's key, if it has one; else the key must not be in use elsewhere meanwhile.
-    InvalidValue for what is no endpoint; SettingsError while an oracle runs on that journal; NotAnnounced; NotMined.
+    tell: is told what it waits for, once it takes long. InvalidValue for what is no endpoint; SettingsError while an
+    oracle runs on that journal; NotAnnounced, also where the payer has too little; NotMined.
     """
     oracle, wanted = bytes.fromhex(signer.address[2:]), check_endpoint(endpoint)
     if listed(network, oracle, network.chain.block("latest")).endpoint == wanted.encode():
         return Announced(wanted)
     sequence = next_sequence(network, oracle, int(clock()))
     call = announcing(network, signer, wanted, sequence)
+    _check_balance(network, payer.address, call)
     with ExitStack() as stack:
         path = journal or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "transactions.sqlite"
         try:
@@ -65,12 +75,42 @@ def announce_endpoint(
         stack.callback(transactions.close)
         key = f"announce:{sequence}"
         transactions.plan(key, f"announce {wanted}", call.address, call._encode_transaction_data())
-        mined = _followed(transactions, key, clock)
+        mined = _followed(transactions, key, clock, tell)
     return Announced(wanted, mined.hash, mined.spent)
 
 
-def _followed(transactions: TransactionJournal, key: str, clock: Callable[[], float]) -> Entry:
-    until = time.monotonic() + _PATIENCE
+def _check_balance(network: Network, payer: str, call: ContractFunction) -> None:
+    """NotAnnounced for a payer who can't pay: the journal would wait for ether until patience ends."""
+    chain = network.chain
+    balance, price = (int(chain.rpc(*asked), 16) for asked in (("eth_getBalance", payer, "latest"), ("eth_gasPrice",)))
+    transaction = {"from": payer, "to": call.address, "data": call._encode_transaction_data()}
+    try:
+        gas = int(chain.rpc("eth_estimateGas", transaction), 16)
+    except RpcError:
+        gas = _USUAL_GAS  # the journal tells of what can't be estimated
+    cost = gas * price
+    if balance < max(cost, 1):
+        raise NotAnnounced(
+            f"{payer} has {_ether(balance)} ether; announcing costs about {_ether(_rounded(cost))}: send it some"
+        )
+
+
+def _rounded(wei: int) -> int:
+    """Up to a millionth of an ether."""
+    return -(-wei // 10**12) * 10**12
+
+
+def _ether(wei: int) -> str:
+    """Ether in decimals, without rounding and without zeros at the end."""
+    whole, rest = divmod(wei, _ETHER)
+    return f"{whole}.{rest:018}".rstrip("0").rstrip(".")
+
+
+def _followed(
+    transactions: TransactionJournal, key: str, clock: Callable[[], float], tell: Callable[[str], None]
+) -> Entry:
+    begun = time.monotonic()
+    until, told = begun + _PATIENCE, ""
     while True:
         transactions.step(clock())
         entry = transactions.entry(key)
@@ -83,4 +123,8 @@ def _followed(transactions: TransactionJournal, key: str, clock: Callable[[], fl
             raise NotMined(
                 f"{entry.label}: {entry.reason or 'not in a block'} after {_PATIENCE:.0f} s; try again later"
             )
+        waits = f"waiting for a block with it ({entry.reason or 'it is sent'})"
+        if time.monotonic() > begun + _QUIET and waits != told:
+            tell(waits)
+            told = waits
         time.sleep(_PAUSE)

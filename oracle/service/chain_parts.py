@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain.client import Chain
+from chain.client import Block, Chain
 from chain.events import EventLog
 from chain.network import Network
 from oracle.committee.anchor import AnchorReader
@@ -24,6 +24,8 @@ class ChainParts:
     reader: AnchorReader
     clock: EpochClock
     schedule: Schedule
+    head: Block
+    """The newest finalized block when it was opened."""
 
     @staticmethod
     def open(patient: Patient) -> ChainParts:
@@ -43,4 +45,9 @@ class ChainParts:
         settings.state.mkdir(parents=True, exist_ok=True)
         events = EventLog.of(network, settings.chain_path)
         schedule = Schedule(clock, network.timing.settle_delay, network.timing.agreement_span)
-        return ChainParts(network, events, AnchorReader(network, events), clock, schedule)
+        try:
+            head = chain.finalized()
+        except BaseException:
+            events.close()
+            raise
+        return ChainParts(network, events, AnchorReader(network, events), clock, schedule, head)

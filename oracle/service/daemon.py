@@ -30,6 +30,7 @@ from oracle.service.chain_parts import ChainParts
 from oracle.service.chain_roster import ChainRoster
 from oracle.service.changes import Changes
 from oracle.service.collecting import collect
+from oracle.service.errors import SettingsError
 from oracle.service.garbage import collect_garbage_seldom
 from oracle.service.health import Health, HealthServer
 from oracle.service.logs import Event, configure, logger, secrets_of
@@ -52,6 +53,8 @@ _CHAIN_SECONDS: Final = 5.0
 _ROSTER_SECONDS: Final = 15
 _BOOK_SECONDS: Final = 20.0
 _HOUSEKEEPING_SECONDS: Final = 60
+_SELF_TRIES: Final = 3
+_SELF_SECONDS: Final = 2.0
 EXIT_FAILED: Final = 1
 
 
@@ -72,6 +75,10 @@ def run_oracle(patient: Patient, options: RunOptions) -> int:
     configure(settings.log_format, settings.log_level, secrets_of(settings, patient.environment))
     signer: Signer = LocalSigner(os.urandom(32)) if options.watch else patient.key
     gas_signer = None if options.watch else patient.gas_key
+    if gas_signer is not None and gas_signer.address == signer.address:
+        raise SettingsError(
+            f"both keys are that of {signer.address}: let another one pay, whose theft costs its ether and no signature"
+        )
     return asyncio.run(_Daemon(patient, options, signer, gas_signer).run())
 
 
@@ -137,8 +144,7 @@ class _Daemon:
         stack.callback(store.close)
         if not self.options.watch:
             claim(store, self.signer)
-        head = await asyncio.to_thread(network.chain.finalized)
-        abstain_from_the_past(store, max(self.now(), head.timestamp))
+        abstain_from_the_past(store, max(self.now(), parts.head.timestamp))
         roster = ChainRoster(network, parts.events)
         scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
@@ -148,6 +154,7 @@ class _Daemon:
         attesting = self._attesting_for(stack, network)
         self.attesting = attesting
         await self._look_up(agreeing, roster)
+        await self._refuse_a_second_self(agreeing, network)
         listen = settings.address("heartbeat_listen")
         url = None
         if listen is not None:
@@ -251,14 +258,20 @@ class _Daemon:
     async def _refresh(self, agreeing: Agreeing, roster: ChainRoster) -> None:
         try:
             await agreeing.in_core(roster.refresh)
-        except Stopping:
-            return
+        except (Stopping, asyncio.CancelledError):
+            if not self.stopping.is_set():
+                raise
         except EpochalError as error:
             logger().warning(Event.ROSTER_OLD, reason=str(error))
 
     async def _refresh_book(self, agreeing: Agreeing) -> None:
-        with contextlib.suppress(EpochalError):  # `tick` tells of a chain that doesn't answer
+        try:
             await agreeing.in_core(agreeing.book.refresh)
+        except EpochalError:
+            return  # `tick` tells of a chain that doesn't answer
+        except asyncio.CancelledError:
+            if not self.stopping.is_set():
+                raise
 
     async def _look_up(self, agreeing: Agreeing, roster: ChainRoster) -> None:
         """Nodes and peers, before the servers listen; waits for a chain that went away meanwhile."""
@@ -272,12 +285,31 @@ class _Daemon:
             else:
                 return
 
+    async def _refuse_a_second_self(self, agreeing: Agreeing, network: Network) -> None:
+        """Two daemons with one key would sign two observations of an epoch, which is proof of a lie."""
+        url = None if self.options.watch else agreeing.book.url(agreeing.core.member.address)
+        if url is None:
+            return
+        for _ in range(_SELF_TRIES):
+            try:
+                there = await agreeing.client.about(url, network.report_domain)
+            except EpochalError:
+                return  # nobody there, as it should be
+            if there.lower() != self.signer.address.lower():
+                return
+            await self._pause(_SELF_SECONDS)  # it may be about to end
+        raise SettingsError(
+            f"another daemon runs with this key at {url}: stop that one first; never run two with one key, they would "
+            "sign two observations of one epoch"
+        )
+
     async def _guarded(self, work: Callable[[], object]) -> None:
         """A bug in one tick is told and counted; the next tick comes all the same."""
         try:
             await work()  # type: ignore[misc]
-        except Stopping:
-            return
+        except (Stopping, asyncio.CancelledError):
+            if not self.stopping.is_set():
+                raise
         except EpochalError as error:
             logger().warning(Event.WAITING, reason=str(error))
         except Exception as error:

@@ -56,10 +56,10 @@ CHECKS: Final = (
     Check("contracts", contract_findings, ("chain",), settings=True),
     Check("clock", clock_findings, ("chain",)),
     Check("membership", membership_findings, ("contracts", "keys")),
-    Check("gas", gas_findings, ("chain", "keys")),
-    Check("store", store_findings, ("contracts", "keys")),
-    Check("endpoint", endpoint_findings, ("contracts", "keys")),
-    Check("peers", peer_findings, ("contracts", "keys")),
+    Check("gas", gas_findings, ("chain", "keys", "membership")),
+    Check("store", store_findings, ("contracts", "keys", "membership")),
+    Check("endpoint", endpoint_findings, ("contracts", "keys", "membership")),
+    Check("peers", peer_findings, ("contracts", "keys", "membership")),
 )
 
 
@@ -106,9 +106,13 @@ def exit_code(found: Sequence[Examined], checks: Sequence[Check] = CHECKS) -> in
 
 
 def as_text(found: Sequence[Examined]) -> str:
-    """A line for each finding, and how many of each kind there are."""
-    wide = max((len(one.check) for one in found), default=0)
-    lines = [f"{_MARKS[one.state]:8}{one.check:{wide}}  {one.told}" for one in found]
+    """A line for each finding, one for all that was skipped, and how many of each kind there are."""
+    seen = [one for one in found if one.state is not State.SKIPPED]
+    wide = max((len(one.check) for one in seen), default=0)
+    lines = [f"{_MARKS[one.state]:8}{one.check:{wide}}  {one.told}" for one in seen]
+    skipped = [one.check for one in found if one.state is State.SKIPPED]
+    if skipped:
+        lines.append(f"{_MARKS[State.SKIPPED]:8}{', '.join(skipped)}: not looked at, for what is WRONG stands before")
     counts = [(state, sum(one.state is state for one in found)) for state in State]
     lines.append(", ".join(f"{count} {_MARKS[state].lower()}" for state, count in counts if count))
     return "\n".join(lines)

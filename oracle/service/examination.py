@@ -91,18 +91,25 @@ def rpc_findings(patient: Patient) -> Iterator[Finding]:
             chain = patient.endpoint_alone(url)
             finalized = chain.finalized().number
         except (ChainUnavailable, RpcError) as error:
-            troubles.append(f"{where_is(url)}: {error}")
+            where, text = where_is(url), str(error)
+            troubles.append(text if where in text else f"{where}: {text}")
             continue
         alive.append((chain.where, chain, finalized))
         yield fine(f"{chain.where}: chain {chain.chain_id}, finalized block {finalized}")
     for trouble in troubles:
         yield warning(trouble) if len(alive) >= agree else wrong(trouble)
     if len(alive) < agree:
-        yield wrong(f"{len(alive)} of {len(urls)} endpoints answer, {agree} must tell the same", fatal=True)
-    elif len(alive) > 1:
+        yield wrong(
+            f"{len(alive)} of {len(urls)} endpoints answer, {agree} must tell the same; add working ones to rpc",
+            fatal=True,
+        )
+        return
+    if len(alive) > 1:
         yield _same(alive)
-    else:
+    if len(urls) == 1:
         yield warning("only one endpoint: what it says of the chain is believed; add others in rpc")
+    elif agree == 1:
+        yield warning("rpc_agree is 1: what one endpoint says is believed; set it to 2, or leave it out")
 
 
 def _same(alive: list[tuple[str, Chain, int]]) -> Finding:
@@ -169,7 +176,7 @@ def membership_findings(patient: Patient) -> Iterator[Finding]:
     """Whether the key is in the committee in force, or in the one that is announced."""
     calls = patient.network.attestations.functions
     version, announced = calls.committeeInForce().call()[0], calls.committeeAnnounced().call()[0]
-    mine = patient.key.address
+    mine, pays = patient.key.address, patient.gas_key.address
     members = patient.members(version)
     coming = patient.members(announced) if announced not in (0, version) else []
     if mine in members:
@@ -178,6 +185,13 @@ def membership_findings(patient: Patient) -> Iterator[Finding]:
             yield warning(f"it isn't in committee {announced}, which is announced; ask the network's governor")
     elif mine in coming:
         yield fine(f"{mine} is in committee {announced}, which is announced but not in force yet")
+    elif pays in members or pays in coming:
+        # All that follows would be looked at for the wrong key, and give wrong advice.
+        yield wrong(
+            f"the two keys are swapped: {pays}, which is set to pay, is the one in the committee, and {mine} is not; "
+            "exchange the settings of the oracle's key with those of gas_…",
+            fatal=True,
+        )
     else:
         yield wrong(
             f"{mine} is in no committee, neither in force ({version}) nor announced; check the key, or ask the "

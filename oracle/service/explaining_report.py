@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oracle.committee.agreement import unbundle
 from oracle.committee.explaining import AppealTold, Told, appeals_of, told_of
+from oracle.committee.verifying import WrongTick, read
 from oracle.ground.address import raw_address
 from oracle.ground.errors import EpochalError, InvalidValue, Malformed, UserError
 from oracle.service.reports_on_chain import Submission
@@ -40,15 +40,19 @@ class ReportTold:
 def explain_report(verifier: Verifier, node: str, epoch: int, bundle: bytes | None = None) -> ReportTold:
     """What became of a node's epoch, from evidence that is fetched, or from the `bundle` given, once it was verified.
 
-    NoReport while none carries the epoch; ReportDiffers; OtherEpoch; EvidenceMissing; InvalidValue for what is no
-    address; RpcError.
+    NoReport while none carries the epoch; ReportDiffers; OtherEpoch; WrongTick; EvidenceMissing; InvalidValue for what
+    is no address or no evidence; RpcError.
     """
     try:
         name = raw_address(node)
     except InvalidValue as error:
         raise InvalidValue(f"NODE: {error}") from error
     submission = verifier.reports.carrying(epoch)
-    if bundle is not None and verifier.submission_of(bundle) != submission:
+    try:
+        given = submission if bundle is None else verifier.submission_of(bundle)
+    except Malformed as error:
+        raise InvalidValue(f"--evidence: {error}") from error
+    if given != submission:
         raise OtherEpoch(
             f"--evidence: isn't of the report that carries epoch {epoch}, which is that of epoch "
             f"{submission.claim.epoch}; give its evidence, or leave it out to have it fetched"
@@ -86,6 +90,8 @@ def _appeals(
     for submission in (found.submission, *later):
         try:
             one = found if submission is found.submission else _with_appeal(verifier, submission, node, epoch)
+        except WrongTick:
+            raise
         except (EpochalError, Malformed) as error:
             notes.append(f"whether the report of epoch {submission.claim.epoch} took an appeal isn't known: {error}")
             continue
@@ -97,7 +103,7 @@ def _appeals(
 def _with_appeal(verifier: Verifier, submission: Submission, node: bytes, epoch: int) -> Verified | None:
     """The report, followed, if the node's appeal is in its evidence."""
     bundle, source = verifier.fetch(submission)
-    if not any((one.node, one.epoch) == (node, epoch) for one in unbundle(bundle).proposal.appeals):
+    if not any((one.node, one.epoch) == (node, epoch) for one in read(bundle).proposal.appeals):
         return None
     found = verifier.verify(submission, bundle, source)
     if not found.verification.holds:

@@ -53,7 +53,8 @@ class HealthServer:
             return await self._server.start(host, port, backlog=128)
         except OSError as error:
             raise HealthUnavailable(
-                f"health_listen: can't listen on {host}:{port} ({error.strerror}); name another address"
+                f"health_listen: can't listen on {host}:{port} ({error.strerror}); if this oracle runs already, "
+                "leave it alone (never two with one key), else name another address"
             ) from error
 
     async def stop(self) -> None:

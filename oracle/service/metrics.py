@@ -44,6 +44,14 @@ class Series(Enum):
     ROUNDS = "rounds_total", "counter", "Rounds that ended, by outcome.", "outcome", ("attested", "failed", "abstained")
     REPORTS_SUBMITTED = "reports_submitted_total", "counter", "Reports that this oracle brought on chain.", "", ()
     DISAGREEMENTS = "disagreements_total", "counter", "Different reports from the same observations.", "", ()
+    WRONG_REPORTS = "wrong_reports_total", "counter", "Reports on chain that don't follow from their evidence.", "", ()
+    EVIDENCE_MISSING = (
+        "evidence_missing_total",
+        "counter",
+        "Times that no peer gave the evidence of the report on chain.",
+        "",
+        (),
+    )
     EQUIVOCATIONS = "equivocations_total", "counter", "Proofs that an oracle signed two things of one kind.", "", ()
     APPEALS = "appeals_total", "counter", "Appeals that nodes handed in, by outcome.", "outcome", ("taken", "refused")
     MESSAGES_RECEIVED = "messages_received_total", "counter", "Messages of peers, by kind.", "kind", _KINDS

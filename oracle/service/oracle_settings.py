@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import ValidationError, model_validator
 from pydantic_settings import EnvSettingsSource
@@ -22,14 +23,18 @@ LOCAL_CHAIN: Final = 31_337
 class OracleSettings(DeclaredSettings):
     """What one oracle is told; `load` makes one. Its fields are in `DeclaredSettings`."""
 
+    needs_keys: ClassVar[bool] = True
+    """Whether it signs and pays; who only watches does neither."""
+
     @model_validator(mode="after")
     def _belong_together(self) -> OracleSettings:
         """What single values can't tell. ValueError with the names and the cure."""
         keys = [name for name in ("key_env", "keystore", "remote_signer") if getattr(self, name) is not None]
-        if len(keys) != 1:
+        least = 1 if self.needs_keys else 0
+        if not least <= len(keys) <= 1:
             raise ValueError(f"the oracle's key: {_both(keys)}; give one of key_env, keystore and remote_signer")
         gas = [name for name in ("gas_key_env", "gas_keystore") if getattr(self, name) is not None]
-        if len(gas) != 1:
+        if not least <= len(gas) <= 1:
             raise ValueError(f"the key that pays: {_both(gas)}; give one of gas_key_env and gas_keystore")
         for one, other in (
             ("keystore", "password_file"),
@@ -102,18 +107,24 @@ class OracleSettings(DeclaredSettings):
         return tuple(name for name in (self.key_env, self.gas_key_env, self.mqtt_password_env) if name)
 
 
-def load(config: Path | None, environment: Mapping[str, str]) -> OracleSettings:
+class WatchingSettings(OracleSettings):
+    """Those of an oracle that only watches: they need no keys."""
+
+    needs_keys: ClassVar[bool] = False
+
+
+def load(config: Path | None, environment: Mapping[str, str], watching: bool = False) -> OracleSettings:
     """The settings of a TOML file and, above it, of the variables EPOCHAL_ORACLE_*. Opens nothing else.
 
     A path in the file is taken from the file's folder. SettingsError names the setting, its value and the cure;
-    settings that nobody knows are refused, for they are mostly misspelt.
+    settings that nobody knows are refused, for they are mostly misspelt. watching: no key is required.
     """
     told = _from_file(config) if config is not None else {}
     told |= _from_environment(environment, told)
     try:
-        return OracleSettings(**told)
+        return (WatchingSettings if watching else OracleSettings)(**told)
     except ValidationError as error:
-        raise _first(error, told, environment) from None
+        raise _first(error, told, environment, config) from None
 
 
 class _Environment(EnvSettingsSource):
@@ -136,7 +147,8 @@ def _from_environment(environment: Mapping[str, str], told: dict[str, Any]) -> d
     named = {both.get(name) for name in ("key_env", "gas_key_env", "mqtt_password_env")}
     for name in environment:
         if name.startswith(PREFIX) and name not in named and name.removeprefix(PREFIX).lower() not in fields:
-            raise SettingsError(f"{name}: no setting has this name; docs/oracle-settings.md lists them")
+            near = _meant(name.removeprefix(PREFIX).lower(), PREFIX)
+            raise SettingsError(f"{name}: no setting has this name; {near}docs/oracle-settings.md lists them")
     return found
 
 
@@ -151,7 +163,9 @@ def _from_file(config: Path) -> dict[str, Any]:
     folder = config.absolute().parent
     for name, value in told.items():
         if name not in fields:
-            raise SettingsError(f"--config {config}: no setting is named {name}; docs/oracle-settings.md lists them")
+            raise SettingsError(
+                f"--config {config}: no setting is named {name}; {_meant(name)}docs/oracle-settings.md lists them"
+            )
         if is_path(fields[name]):
             told[name] = _beside(folder, value)
         elif name in ("store", "intake_stores"):
@@ -161,12 +175,22 @@ def _from_file(config: Path) -> dict[str, Any]:
     return told
 
 
+def _meant(name: str, prefix: str = "") -> str:
+    """The setting that a misspelt name is nearest to, as a part of a message; "" where none is near."""
+    near = get_close_matches(name, OracleSettings.model_fields, n=1)
+    if not near:
+        return ""
+    return f"did you mean {prefix + near[0].upper() if prefix else near[0]}? "
+
+
 def _beside(folder: Path, value: object) -> object:
     """A path of the file, which is taken from the file's folder; what is no path stays."""
     return str(folder / value) if isinstance(value, str) and value and "://" not in value else value
 
 
-def _first(error: ValidationError, told: dict[str, Any], environment: Mapping[str, str]) -> SettingsError:
+def _first(
+    error: ValidationError, told: dict[str, Any], environment: Mapping[str, str], config: Path | None
+) -> SettingsError:
     """The first thing that is wrong, as our own error."""
     wrong = error.errors(include_url=False)[0]
     why = str(wrong["msg"]).removeprefix("Value error, ")
@@ -177,7 +201,8 @@ def _first(error: ValidationError, told: dict[str, Any], environment: Mapping[st
     where = f"{PREFIX}{name.upper()}" if f"{PREFIX}{name.upper()}" in environment else name
     value = told.get(name)
     if value in (None, ""):
-        return SettingsError(f"{where} is missing: {cure_of(field)}")
+        otherwise = "" if config else ", or give --config FILE, which tells it"
+        return SettingsError(f"{where} is missing: {cure_of(field)}{otherwise}")
     if is_hidden(field):
         return SettingsError(f"{where}: its value (not shown) is wrong ({why}): {cure_of(field)}")
     if "@" in str(value):

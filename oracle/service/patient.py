@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -71,21 +72,35 @@ class Told:
     attestations: str
 
 
+_KEY_OPTIONS: Final = re.compile(r"--(key-env|keystore|password-file|remote-signer(?:-ca-file)?|signer-address)\b")
+
+
+def _as_settings(text: str, prefix: str = "") -> str:
+    """A message that names options, with settings named instead: who reads it has a file of settings."""
+    return _KEY_OPTIONS.sub(lambda found: prefix + found[1].replace("-", "_"), text)
+
+
 class Patient:
     """An oracle, by its settings. Each property raises an EpochalError, and again each time."""
 
     def __init__(
-        self, config: Path | None, environment: Mapping[str, str], clock: Callable[[], float] = time.time
+        self,
+        config: Path | None,
+        environment: Mapping[str, str],
+        clock: Callable[[], float] = time.time,
+        watching: bool = False,
     ) -> None:
         self.config = config
         self.environment = environment
         self.clock = clock
         """UNIX seconds."""
+        self.watching = watching
+        """It signs and pays nothing, so its settings need no keys."""
 
     @cached_property
     def settings(self) -> OracleSettings:
         """SettingsError."""
-        return load(self.config, self.environment)
+        return load(self.config, self.environment, self.watching)
 
     @cached_property
     def addresses(self) -> Addresses:
@@ -104,15 +119,18 @@ class Patient:
     def key(self) -> Signer:
         """KeyUnusable."""
         told = self.settings
-        return load_key(
-            told.key_env,
-            told.keystore,
-            told.password_file,
-            self.environment,
-            told.remote_signer,
-            told.signer_address,
-            told.remote_signer_ca_file,
-        )
+        try:
+            return load_key(
+                told.key_env,
+                told.keystore,
+                told.password_file,
+                self.environment,
+                told.remote_signer,
+                told.signer_address,
+                told.remote_signer_ca_file,
+            )
+        except KeyUnusable as error:
+            raise KeyUnusable(_as_settings(str(error))) from error
 
     @cached_property
     def gas_key(self) -> Signer:
@@ -121,8 +139,7 @@ class Patient:
         try:
             return load_key(told.gas_key_env, told.gas_keystore, told.gas_password_file, self.environment)
         except KeyUnusable as error:
-            text = str(error).replace("--key-env", "gas_key_env").replace("--keystore", "gas_keystore")
-            raise KeyUnusable(text) from error
+            raise KeyUnusable(_as_settings(str(error), "gas_")) from error
 
     def endpoint_alone(self, url: str) -> Chain:
         """One RPC endpoint. ChainUnavailable."""

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from oracle.ground.errors import EpochalError
+from oracle.service.errors import SettingsError
 from oracle.signing.signer import Signer
 from oracle.telemetry.store.bitmaps import BitmapStore
-from oracle.telemetry.store.errors import StoreError
 
 OWNER: Final = "oracle"
 """Key of the store's state under which its oracle's address stands."""
@@ -28,13 +28,13 @@ class Retention(Protocol):
 
 
 def claim(store: BitmapStore, signer: Signer) -> None:
-    """Make the store this oracle's; StoreError if it is another one's, whose journal and marks it holds."""
+    """Make the store this oracle's; SettingsError if it is another one's, whose journal and marks it holds."""
     owner = store.get_state(OWNER)
     address = signer.address.lower()
     if owner is None:
         store.put_state(OWNER, address.encode())
     elif owner.decode() != address:
-        raise StoreError(
+        raise SettingsError(
             f"{store.location}: belongs to oracle {owner.decode()}, not {address}; give that one's key, or another "
             "store"
         )

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from chain.client import Block, RpcError
 from chain.events import EventLog
 from chain.network import Network
-from oracle.committee.agreement import unbundle
 from oracle.committee.anchor import AnchorReader, Placed
 from oracle.committee.committee import Committee
 from oracle.committee.errors import NotAgreed
-from oracle.committee.verifying import Claim, Facts, Verification, verify
+from oracle.committee.verifying import Claim, Facts, Verification, WrongTick, read, verify
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import EpochalError, Malformed
 from oracle.ground.keccak import keccak256
@@ -59,7 +58,7 @@ class Verifier:
         known = self.reports.with_evidence(keccak256(bundle))
         if known is not None:
             return known
-        epoch = unbundle(bundle).proposal.epoch
+        epoch = read(bundle).proposal.epoch
         if type(epoch) is not int:
             raise Malformed(f"the evidence is of epoch {epoch!r}, which is no whole number")
         return self.reports.of_epoch(epoch)
@@ -67,7 +66,7 @@ class Verifier:
     def verify(self, submission: Submission, bundle: bytes | None = None, source: str = "") -> Verified:
         """Check a report by its evidence, fetched when it isn't given.
 
-        EvidenceMissing; RpcError, also where the chain's node doesn't have the anchor's state any more.
+        WrongTick; EvidenceMissing; RpcError, also where the chain's node doesn't have the anchor's state any more.
         """
         if bundle is None:
             bundle, source = self.fetch(submission)
@@ -106,6 +105,8 @@ class Verifier:
             bundle, _ = self.source.fetch(submission.claim)
             before = parent_of(self.network, submission)
             found = verify(bundle, submission.claim, self._facts(submission.claim, *before, None))
+        except WrongTick:
+            raise
         except EpochalError as error:
             return None, f"{error}{unchecked}"
         if not found.holds or found.made is None:

@@ -8,6 +8,7 @@ from itertools import groupby
 from textwrap import wrap
 from typing import Final
 
+from oracle.ground.address import checksummed
 from oracle.ground.ids import show_assignment
 from oracle.ground.policy import PPM, Policy
 from oracle.telemetry.strip import LOST, UNMEASURED, Explanation, TickClass, Track, spans
@@ -60,7 +61,7 @@ _FEWEST_CELLS: Final = 60
 def text(told: Explanation, *, blocks: bool = False) -> str:
     """The explanation to read, in at most 100 columns. `blocks`: with block characters, else ASCII alone."""
     out = [
-        f"node 0x{told.node.hex()}, epoch {told.epoch}",
+        f"node {checksummed(told.node)}, epoch {told.epoch}",
         f"from {_utc(told.start)} to {_utc(told.start + told.ticks * told.tick)} UTC, ticks of {told.tick:,} s",
         *([] if told.over is None else [f"still running: {told.over:,} of {told.ticks:,} ticks are over"]),
         "This is what one oracle saw. What counts is the median of the committee's oracles.",
@@ -84,7 +85,9 @@ def _verdict(told: Explanation, track: Track) -> Iterator[str]:
     up, observed = track.uptime.up, track.uptime.observed
     if observed:
         share = 1000 * up // observed
-        seconds = f"{up * told.tick:,} of {observed * told.tick:,} s observed"
+        seconds = f"{up * told.tick:,} of {observed * told.tick:,} observed seconds"
+        if unmeasured := track.count(*UNMEASURED):
+            seconds += f"; {unmeasured * told.tick:,} unmeasured"
         yield f"  up {share // 10}.{share % 10} % of the observed time ({seconds})"
     else:
         yield "  nothing was observed: no share of up-time"

@@ -134,6 +134,7 @@ class Node(Member):
             network.addresses.attestations,
             TICK,
             self.log,
+            self.log.parents[1] / "receipts" / self.name,
         )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,10 +18,11 @@ from chain.client import Chain
 from chain.directory import announcement, endpoints_of, listed
 from chain.journal import FeeLimits, TransactionJournal
 from chain.network import Network, NetworkSettings, Timing, deploy
-from chain.transactions import LiveSender, Wallet
+from chain.transactions import LiveSender, NotMined, Wallet
 from cli.oracle import oracle
 from oracle.ground.errors import EpochalError, UserError
 from oracle.ground.typed_data import Domain, TypedStruct
+from oracle.service import announcing
 from oracle.service.announcing import NotAnnounced, announce_endpoint
 from oracle.signing.signer import LocalSigner, derive
 
@@ -130,6 +132,29 @@ def test_announce__options_that_cant_work__say_so(place: Place, options: list[st
     assert isinstance(done.exception, UserError)
     assert told in str(done.exception)
     assert place.standing() == before
+
+
+def test_announce__nobody_can_pay__says_so_at_once_and_plans_nothing(place: Place) -> None:
+    begun = time.monotonic()
+    done = place.announce(*place.by_hand, "--key-env", "ORACLE_KEY", "--gas-key-env", "POOR", "--endpoint", URL + "/v9")
+    assert isinstance(done.exception, NotAnnounced)
+    told = rf"{POOR.address} has 0 ether; announcing costs about 0\.000\d+: send it some"
+    assert re.fullmatch(told, str(done.exception))
+    assert time.monotonic() - begun < 4
+
+
+def test_announce__no_block_comes__tells_what_it_waits_for(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcing, "_QUIET", 0.5)
+    monkeypatch.setattr(announcing, "_PATIENCE", 3.0)
+    place.network.chain.rpc("evm_setAutomine", False)
+    said: list[str] = []
+    try:
+        with pytest.raises(NotMined, match="not in a block after 3 s"):
+            announce_endpoint(place.network, SIGNERS[3], OTHER, URL + "/late", tell=said.append)
+    finally:
+        place.network.chain.rpc("evm_setAutomine", True)
+        place.network.chain.rpc("evm_mine")
+    assert said == ["waiting for a block with it (it is sent)"]
 
 
 def test_announce__overtaken_by_a_newer_one__tells_that_it_failed(place: Place) -> None:

@@ -129,7 +129,9 @@ def test_doctor__all_is_well__finds_nothing_wrong_and_leaves_nothing(clinic: Cli
         ),
         ({"ORACLE_GAS_KEY": key_of(derive("doctor", "poor"))}, 1, "gas", "it can pay for nothing; send it some"),
         ({"ORACLE_GAS_KEY": key_of(OURS)}, 78, "keys", "both keys are that of"),
-        ({"ORACLE_KEY": "0x12"}, 78, "keys", "its value (not shown) is no private key"),
+        ({"ORACLE_KEY": "0x12"}, 78, "keys", "key_env ORACLE_KEY: its value (not shown) is no private key"),
+        ({"ORACLE_KEY": key_of(PAYER), "ORACLE_GAS_KEY": key_of(OURS)}, 1, "membership", "the two keys are swapped"),
+        ({"RPC": "http://127.0.0.1:9"}, 1, "rpc", "0 of 1 endpoints answer, 1 must tell the same; add working ones"),
         ({"TICK": "7"}, 78, "contracts", "tick is 7: give a divisor of the epoch, 600 s"),
         (
             {"ENDPOINT": "https://elsewhere.example"},
@@ -141,7 +143,7 @@ def test_doctor__all_is_well__finds_nothing_wrong_and_leaves_nothing(clinic: Cli
         ({"RPC": "http://127.0.0.1:9/secret"}, 1, "rpc", "http://127.0.0.1:9 doesn't answer"),
         ({"REHEARSAL_CLOCK_OFFSET": "-60"}, 1, "clock", "ahead of this clock"),
     ],
-    ids="stranger poor one_key no_key tick endpoint deployment rpc clock".split(),
+    ids="stranger poor one_key no_key swapped no_rpc tick endpoint deployment rpc clock".split(),
 )
 def test_doctor__one_thing_wrong__is_named(
     clinic: Clinic, tmp_path: Path, changes: dict[str, str], code: int, check: str, told: str
@@ -152,6 +154,17 @@ def test_doctor__one_thing_wrong__is_named(
     assert found_code == code
     assert any(told in text for text in wrong), found
     assert "secret" not in json.dumps(found)
+    assert all(text.count("http://") < 2 for text in wrong)
+    assert "--key" not in json.dumps(found)
+    if "swapped" in told:
+        assert [check for check, each in states(found).items() if "wrong" in each] == ["membership"]
+
+
+def test_doctor__one_of_two_endpoints_is_enough__warns_that_it_is_believed(clinic: Clinic, tmp_path: Path) -> None:
+    url = clinic.network.chain.url
+    _, found = clinic.visit(tmp_path, RPC=f"{url},{url.replace('127.0.0.1', 'localhost')}", RPC_AGREE="1")
+    warned = [text for state, text in found["rpc"] if state == "warning"]
+    assert warned == ["rpc_agree is 1: what one endpoint says is believed; set it to 2, or leave it out"]
 
 
 def test_doctor__store_of_another_oracle_and_in_use__tells_both(clinic: Clinic, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 
 from cli.explain import explain
 from oracle.committee.explaining import Verdict, verdict
-from oracle.ground.errors import UserError
+from oracle.committee.verifying import WrongTick
+from oracle.ground.errors import InvalidValue, UserError
 from oracle.ground.ids import pack
 from oracle.ground.policy import Policy
 from oracle.ground.uptime import Uptime
@@ -79,15 +80,25 @@ def test_explain__evidence_in_a_file__needs_no_oracle_and_says_what_it_could_not
     assert "report of epoch 1 took an appeal isn't known" in report["notes"][0]
     address = history.town.at.nodes[2].address
     assert isinstance(history.run(explain, address, "1", "--evidence", str(file)).exception, OtherEpoch)
+    file.write_bytes(b"{")
+    damaged = history.run(explain, address, "0", "--evidence", str(file)).exception
+    assert isinstance(damaged, InvalidValue)
+    assert str(damaged) == "--evidence: cut off or no JSON; fetch it again"
 
 
 def test_explain__nothing_to_tell__says_why(history: History) -> None:
     address = history.town.at.nodes[0].address
     assert isinstance(history.run(explain, address, "3").exception, NoReport)
     assert isinstance(history.run(explain, "0x12", "1").exception, UserError)
-    assert history.run(explain, SIGNERS[0].address.lower(), "1").stdout.splitlines()[-1] == (
-        "By the chain the node served nothing in epoch 1."
-    )
+    shown = history.run(explain, SIGNERS[0].address.lower(), "1").stdout.splitlines()
+    assert shown[0] == f"node {SIGNERS[0].address}, epoch 1"
+    assert shown[-1] == "By the chain the node served nothing in epoch 1."
+
+
+def test_explain__tick_longer_than_the_network_s__is_refused_with_the_one_that_fits(history: History) -> None:
+    wrong = history.run(explain, history.town.at.nodes[0].address, "1", "--tick", "30").exception
+    assert isinstance(wrong, WrongTick)
+    assert str(wrong).endswith("which has 20 ticks of 30 s: give --tick 10")
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,20 @@ import pytest
 from click.testing import Result
 
 from cli.verify import verify
+from oracle.committee.agreement import Evidence
 from oracle.committee.claimed_leaves import first_difference, tree_of_dump
+from oracle.committee.observation import SignedObservation, View, commitment
+from oracle.committee.verifying import WrongTick, check_tick
 from oracle.ground.errors import Malformed, UserError
 from oracle.ground.ids import pack
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
-from oracle.service.evidence_source import EvidenceMissing
+from oracle.ground.uptime import Uptime
+from oracle.service.evidence_source import EvidenceMissing, EvidenceSource
 from oracle.service.reports_on_chain import NoReport
+from oracle.service.verifying import Verifier
 from tests.chain.history import History
-from tests.chain.town import CLOCK
+from tests.chain.town import CLOCK, SIGNERS
 
 
 def as_json(done: Result) -> dict[str, Any]:
@@ -40,7 +45,7 @@ def test_verify__evidence_served__follows_part_by_part(history: History, epoch: 
     assert found["recomputed_root"] == found["root"] == "0x" + report.root.hex()
     assert (found["standing"], found["source"], found["appeals"]) == ("final", history.url, int(epoch == 1))
     assert [one["part"] for one in found["checks"]] == (
-        "hash epoch committee anchor parent ledger observations appeals rules root".split()
+        "hash format epoch committee anchor parent ledger observations appeals rules root".split()
     )
     assert len(found["signers"]) == 4
     assert ("recomputed from its own evidence" in found["parent"]["note"]) == (epoch > 0)
@@ -113,8 +118,12 @@ def shuffled(told: dict[str, Any]) -> None:
 
 
 TAMPERED: list[tuple[Callable[[dict[str, Any]], None], str, str]] = [
-    (signature, "observations", r"number 3 of 4 of epoch 1.*"),
-    (observation, "observations", r"number 2 of 4 of epoch 1.*don't belong together"),
+    (signature, "observations", r"number 3 of 4 of epoch 1, content 0x\w{64}: (?!0x).*"),
+    (
+        observation,
+        "observations",
+        r"number 2 of 4 of epoch 1, content 0x\w{64}: its signature .* don't belong together",
+    ),
     (ledger, "ledger", r"accounts of 1/0/1: Account\(earned=601, .*earned=600"),
     (until, "ledger", r"accounts of 1/0/1: .*until=\d+1, .*until=\d+0"),
     (anchor, "anchor", "the evidence names block"),
@@ -194,7 +203,9 @@ def test_verify__quorum_of_liars__is_found_out_by_who_recomputes(history: Histor
         }
         shown = history.run(verify, "3", "--against", str(dump)).stdout
         assert "leaf          assignment 1/1/1: recomputed earned 2,400 s of 2,400 s accounted; in " in shown
-        assert "is that what the network's oracles use (--tick)?" in history.run(verify, "3").stdout
+        *_, hint, last = history.run(verify, "3").stdout.splitlines()
+        assert hint.endswith("is that what the network's oracles use (--tick)?")
+        assert last.startswith("DIFFERS: root: ")
 
 
 def test_verify__nothing_to_check__says_why(history: History, tmp_path: Path) -> None:
@@ -207,10 +218,51 @@ def test_verify__nothing_to_check__says_why(history: History, tmp_path: Path) ->
     assert "the newest is of epoch 2" in str(error("7"))
     nobody = error("1", "--oracle", "http://127.0.0.1:9")
     assert isinstance(nobody, EvidenceMissing)
+    assert str(nobody).endswith(": http://127.0.0.1:9: connection refused")
     junk = tmp_path / "junk"
     junk.write_bytes(b"[" * 100_000)
     for wrong in (("nowhere.evidence",), (str(junk),), ("1", "--against", str(junk)), ("1", "--tick", "7")):
         assert isinstance(error(*wrong), UserError), wrong
+    junk.write_bytes(history.reports[1].draft.evidence[:-9])
+    assert str(error(str(junk))) == f"{junk}: cut off or no JSON; fetch it again"
+    junk.write_bytes(b'{"format":1')
+    assert "cut off or no JSON; give a dump" in str(error("1", "--against", str(junk)))
+
+
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_verify__tick_longer_than_the_network_s__is_refused_with_the_one_that_fits(
+    history: History, epoch: int
+) -> None:
+    wrong = history.run(verify, str(epoch), "--tick", "20").exception
+    assert isinstance(wrong, WrongTick)
+    assert isinstance(wrong, UserError)
+    with pytest.raises(
+        WrongTick,
+        match=r"^0x\w{40} observed 60 ticks in an epoch of 600 s, which has 30 ticks of 20 s: give --tick 10$",
+    ):
+        raise wrong
+
+
+def test_check_tick__as_many_as_may_lie_observed_too_much__is_no_reason_to_refuse(history: History) -> None:
+    network = history.town.network
+    found = Verifier(network, 10, EvidenceSource(network, (history.url,)))
+    one = found.verify(found.reports.of_epoch(1))
+    evidence = one.verification.evidence
+    assert evidence is not None
+
+    def lying(liars: int) -> Evidence:
+        view = View(1, 1, {pack(1, 0, 1): Uptime(120, 120)})
+        lie = commitment(1, 1, view.encode())
+        lies = [
+            SignedObservation(view.encode(), signer.sign_typed(lie, network.report_domain))
+            for signer in SIGNERS[:liars]
+        ]
+        true = evidence.proposal.observations[1][liars:]
+        return evidence._replace(proposal=replace(evidence.proposal, observations={1: (*lies, *true)}))
+
+    check_tick(lying(1), one.facts)
+    with pytest.raises(WrongTick, match="give --tick 5$"):
+        check_tick(lying(2), one.facts)
 
 
 def test_first_difference__one_leaf_missing_or_out_of_place__is_that_one() -> None:

@@ -174,7 +174,10 @@ class PostgresDatabase:
         until = time.monotonic() + _LOCK_PATIENCE  # the server may not have noticed yet that the last writer died
         while self.rows("SELECT pg_try_advisory_lock(?)", number) != [(True,)]:
             if time.monotonic() > until:
-                raise StoreError(f"{self.location}: is in use by another process; stop it or name another store")
+                raise StoreError(
+                    f"{self.location}: is in use by another process; stop it first, and never run two oracles with one "
+                    "key"
+                )
             time.sleep(0.1)
 
     def _same_writer(self) -> None:

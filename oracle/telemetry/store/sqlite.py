@@ -122,7 +122,9 @@ class SqliteDatabase:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(handle)
-            raise StoreError(f"{self._path}: is in use by another process; stop it or name another store") from error
+            raise StoreError(
+                f"{self._path}: is in use by another process; stop it first, and never run two oracles with one key"
+            ) from error
         return handle
 
     def _release(self) -> None:

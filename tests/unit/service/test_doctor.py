@@ -42,7 +42,10 @@ def test_examine__a_check_that_raises__is_wrong_and_what_needs_it_is_skipped() -
     ]
     assert found[2].told == "not looked at: it needs a"
     assert as_text(found).splitlines()[1] == "WRONG   a  the second half is missing; put it there"
-    assert as_text(found).splitlines()[-1] == "2 ok, 1 wrong, 2 skipped"
+    assert as_text(found).splitlines()[-2:] == [
+        "skipped b, c: not looked at, for what is WRONG stands before",
+        "2 ok, 1 wrong, 2 skipped",
+    ]
 
 
 def test_examine__what_is_wrong_but_can_be_stood_on__lets_others_look() -> None:
@@ -69,5 +72,6 @@ def test_examine__without_any_setting__says_what_to_give(tmp_path: Path) -> None
     found = examine(NOBODY)
     assert (found[0].check, found[0].state) == ("settings", State.WRONG)
     assert "deployment is missing: give the path" in found[0].told
+    assert found[0].told.endswith("or give --config FILE, which tells it")
     assert {one.state for one in found[1:]} == {State.SKIPPED}
     assert exit_code(found) == 78

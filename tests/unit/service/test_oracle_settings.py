@@ -61,8 +61,11 @@ def test_load__the_sample_with_its_comments_taken_off__has_every_setting() -> No
     [
         ({"tick": "0"}, "tick is 0: give whole seconds"),
         ({"tick": "1.5"}, "EPOCHAL_ORACLE_TICK is '1.5': give whole seconds"),
-        ({"tik": "1"}, "EPOCHAL_ORACLE_TIK: no setting has this name"),
-        ({"state": ""}, "EPOCHAL_ORACLE_STATE is missing: give the path"),
+        ({"tik": "1"}, "EPOCHAL_ORACLE_TIK: no setting has this name; did you mean EPOCHAL_ORACLE_TICK? "),
+        (
+            {"state": ""},
+            "EPOCHAL_ORACLE_STATE is missing: give the path of a folder, which is made if it is missing, or",
+        ),
         ({"rpc": "http://a/,http://a"}, "EPOCHAL_ORACLE_RPC: its value (not shown) is wrong (one URL is there twice)"),
         ({"rpc": "ws://a.example/topsecret"}, "URL 1 of 1 is neither http:// nor https://"),
         ({"rpc_agree": "3"}, "rpc_agree is 3: give 1 to 2"),
@@ -94,13 +97,26 @@ def test_load__what_cant_be__is_named_with_its_cure(changes: dict[str, str], tol
 def test_load__a_misspelt_name_in_the_file__is_refused(tmp_path: Path) -> None:
     config = tmp_path / "oracle.toml"
     config.write_text("tik = 1")
-    with pytest.raises(SettingsError, match=r"no setting is named tik"):
+    with pytest.raises(SettingsError, match=r"no setting is named tik; did you mean tick\?"):
         load(config, ENOUGH)
     config.write_text("tick = ")
     with pytest.raises(SettingsError, match=r"is no TOML"):
         load(config, ENOUGH)
     with pytest.raises(SettingsError, match=r"No such file"):
         load(tmp_path / "none.toml", ENOUGH)
+
+
+def test_load__to_watch__needs_no_keys_but_takes_whole_ones() -> None:
+    keys = ("EPOCHAL_ORACLE_KEY_ENV", "EPOCHAL_ORACLE_GAS_KEY_ENV")
+    bare = {name: value for name, value in ENOUGH.items() if name not in (*keys, "EPOCHAL_ORACLE_SIGNING")}
+    settings = load(None, bare, watching=True)
+    assert (settings.key_env, settings.gas_key_env) == (None, None)
+    assert secrets_of(settings, bare)
+    with pytest.raises(SettingsError, match="none is given"):
+        load(None, bare)
+    with pytest.raises(SettingsError, match="keystore and password_file belong together"):
+        load(None, {**bare, "EPOCHAL_ORACLE_KEYSTORE": "k.json"}, watching=True)
+    assert load(None, ENOUGH, watching=True).key_env == "EPOCHAL_ORACLE_SIGNING"
 
 
 def test_check_chain__rehearsal_on_a_real_chain__is_refused() -> None:

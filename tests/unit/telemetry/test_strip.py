@@ -22,7 +22,7 @@ This is what one oracle saw. What counts is the median of the committee's oracle
 A job's policy names the track that counts for its money: liveness, health or probe.
 
 liveness
-  up 96.8 % of the observed time (6,770 of 6,990 s observed)
+  up 96.8 % of the observed time (6,770 of 6,990 observed seconds; 210 unmeasured)
   01-15 12:00 ............................................................
   01-15 12:10 ..XXXXXXXXXXXXXXXXXXXX..................RR..................
   01-15 12:20 ............................................................
@@ -82,9 +82,9 @@ def test_text__assignments__tell_health_and_probe_apart() -> None:
     told = explain(record(), CLOCK, NODE, [served], over=700)
     drawn = text(told)
     assert "still running: 700 of 720 ticks are over\n" in drawn
-    share = "  up 97.9 % of the observed time (4,800 of 4,900 s observed)\n"
+    share = "  up 97.9 % of the observed time (4,800 of 4,900 observed seconds; 2,000 unmeasured)\n"
     assert f"probe of assignment 0/0/5\n{share}  last failure: timeout\n" in drawn
-    assert "(2,600 of 6,690 s observed)\n  a word\n" in drawn
+    assert "(2,600 of 6,690 observed seconds; 210 unmeasured)\n  a word\n" in drawn
     assert "+ 15 not over yet + 15 outside the assignment = 720\n" in drawn
     liveness, health, probe = as_dict(told)["tracks"]
     assert (liveness["up"], liveness["observed"], liveness["totals"]["not_over"]) == (657, 679, 20)
@@ -115,7 +115,7 @@ def test_text__whole_day__is_an_hour_a_row_and_a_minute_a_cell() -> None:
     clock = EpochClock(genesis=CLOCK.genesis, length=86_400, tick=10)
     day = EpochRecord(0, 8640, (("http", span(range(8640))),), {Kind.LIVENESS: {OTHER: Line(1 << 8639, ways=1)}})
     lines = text(explain(day, clock, OTHER)).splitlines()
-    assert lines[6] == "  up 0.0 % of the observed time (10 of 86,400 s observed)"
+    assert lines[6] == "  up 0.0 % of the observed time (10 of 86,400 observed seconds)"
     assert lines[7] == "  01-15 12:00 " + "X" * 60
     assert lines[30] == "  01-16 11:00 " + "X" * 60  # up in its last tick, down in the same minute
     assert lines[31:33] == [
@@ -154,7 +154,7 @@ def test_text__policy__tells_the_money_of_the_track_that_it_names() -> None:
     assert drawn.count("by this policy") == 1
     # 6,990 s of (6,770/6,990 - 90 %) / (98 % - 90 %)
     assert (
-        "  up 96.8 % of the observed time (6,770 of 6,990 s observed)\n"
+        "  up 96.8 % of the observed time (6,770 of 6,990 observed seconds; 210 unmeasured)\n"
         "  by this policy (target 98 %, floor 90 %): earned 5,987 s, withheld 1,003 s, unmeasured 210 s of\n"
         "    this epoch, if it were scored alone and the assignment was open throughout\n"
     ) in drawn
