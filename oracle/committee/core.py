@@ -47,7 +47,7 @@ class Core:
         self.schedule = schedule
         self.acts = acts
         self.round: Round | None = None
-        self.waiting = "the first epoch"
+        self.waiting = "its own start"
         """What this oracle waits for, in words."""
         self.failing = False
         """Whether it waits because something failed."""

@@ -476,6 +476,8 @@ class Round:
         """The leader submits at once, who comes after him when it is his turn and the chain doesn't show a report."""
         if not self.acting:
             return
+        if any(now < last + self.schedule.part for last in self.submitted.values()):
+            return  # one at a time: the chain takes one report of an epoch
         for report, (since, turn) in self.quorum_at.items():
             place = distance(self.committee.members, self.epoch, turn, self.member.address)
             # Once more after a while: whatever became of the first transaction, the chain shows nothing yet.

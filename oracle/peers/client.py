@@ -192,6 +192,8 @@ def _why(error: Exception) -> str:
     """Why there was no answer, without the library's words, which name the host again."""
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host's name isn't known"
+    if isinstance(error, aiohttp.ClientSSLError):  # its number is OpenSSL's
+        return f"no TLS with it: {getattr(error.__cause__, 'reason', None) or 'its certificate or its version'}"
     if isinstance(error, aiohttp.ClientConnectorError) and (error.os_error.errno or 0) > 0:
         return os.strerror(error.os_error.errno or 0).lower()
     return str(error) or type(error).__name__

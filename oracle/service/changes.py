@@ -49,7 +49,8 @@ class Changes:
 
     def ready(self, reasons: list[str]) -> None:
         """What keeps the oracle from working, and that nothing does any more."""
-        if self._is_news("ready", reasons, []):
+        # The words of an error that goes on differ from try to try: that it goes on is no news.
+        if self._is_news("ready", bool(reasons), False):
             if reasons:
                 logger().warning(Event.WAITING, reason="; ".join(reasons))
             else:

@@ -261,7 +261,7 @@ def test_check_tick__as_many_as_may_lie_observed_too_much__is_no_reason_to_refus
         return evidence._replace(proposal=replace(evidence.proposal, observations={1: (*lies, *true)}))
 
     check_tick(lying(1), one.facts)
-    with pytest.raises(WrongTick, match="give --tick 5$"):
+    with pytest.raises(WrongTick, match=r"give --tick 5$"):
         check_tick(lying(2), one.facts)
 
 
