@@ -181,7 +181,7 @@ def test_doctor__store_of_another_oracle_and_in_use__tells_both(clinic: Clinic, 
 
 
 def test_doctor__endpoints_that_differ__are_told_apart(clinic: Clinic, tmp_path: Path) -> None:
-    with Anvil("--slots-in-an-epoch", "1") as other:
+    with Anvil("--slots-in-an-epoch", "1", timestamp=1_700_000_000) as other:
         code, found = clinic.visit(tmp_path, RPC=f"{clinic.network.chain.url},{other.url}")
     assert code == 1
     assert any("find out which of them follows the chain" in text for _, text in found["rpc"])

@@ -49,6 +49,11 @@ async def appeal(*options: str | Path) -> tuple[int, str]:
 def test_node_appeal__one_oracle_answers__is_handed_in_as_oracles_judge_it(receipts: Path) -> None:
     async def story(at: Served) -> None:
         options = ("--receipts", receipts, "--epoch", "7", "--committee-size", "4", "--oracle")
+        usual, at.desk.mood = at.desk.mood, DISAGREES
+        status, told = await appeal(*options, at.url)
+        assert status == 1
+        assert f"{at.url}: refused (409): refused this oracle doesn't come to that" in told
+        at.desk.mood = usual
         status, told = await appeal(*options, at.url, "--oracle", NOBODY)
         assert status == 0
         assert "epoch 7: receipts of 2 oracles, 3 ticks that 2 of 4 or more acknowledged" in told
@@ -58,10 +63,6 @@ def test_node_appeal__one_oracle_answers__is_handed_in_as_oracles_judge_it(recei
         found = Appeal.decode(raw)
         assert (found.node, found.epoch) == (raw_address(NODE), 7)
         assert acknowledged(found, COMMITTEE, BEATS, TICKS) == 0b0111
-        at.desk.mood = DISAGREES
-        status, told = await appeal(*options, at.url)
-        assert status == 1
-        assert f"{at.url}: refused (409): refused this oracle doesn't come to that" in told
 
     serve(story)
 

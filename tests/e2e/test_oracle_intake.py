@@ -125,7 +125,7 @@ def test_intake__beats_then_sigterm__kept_and_explained(world: World) -> None:
         assert out.endswith("stopped after 1 heartbeats\n")
     shown = epochal("explain", NODE.address, "0", "--store", "oracle.sqlite", cwd=world.folder)
     assert shown.returncode == 0, shown.stderr
-    assert f"node {NODE.address.lower()}, epoch 0" in shown.stdout
+    assert f"node {NODE.address}, epoch 0" in shown.stdout
     assert "1  workload not healthy\n" in shown.stdout
     assert "before this oracle observed; unmeasured: not paid, not withheld" in shown.stdout
     assert " ... not over yet\n" in shown.stdout
@@ -268,7 +268,7 @@ def test_intake__store_of_another_oracle__refused(world: World) -> None:
     environment = {**ENVIRONMENT, "ORACLE_KEY": "0x" + "08" * 32}
     command = [*COMMAND, *world.options("oracle.sqlite")]
     done = subprocess.run(command, cwd=world.folder, env=environment, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "oracle.sqlite: belongs to oracle 0x" in done.stderr
 
 

@@ -65,7 +65,7 @@ class Faults:
 
     def _silence(self) -> None:
         world = self.world
-        state = world.chain.head.state.at(world.chain.head.timestamp)
+        state = world.chain.head.state.at(int(world.time.now))
         members = state.sets[state.current - 1]
         good = [one for one in world.oracles if one.honest and one.address in members]
         good = [one for one in good if one.number not in world.plan.lost]
