@@ -132,14 +132,17 @@ class World:
 
     def enter(self, network: Network) -> None:
         """Go to a network just deployed: bind it, give the CSP tokens, link five licences."""
+        self._bind(network)
+        self.do(self.csp, self.token.mint(self.csp.address, 10**15))
+        self.do(self.csp, self.token.approve(network.addresses.escrow, 10**15))
+        self.linked = [self.new_licence(i) for i in range(1, 6)]
+
+    def _bind(self, network: Network) -> None:
         self.network = network
         self.attestations = network.attestations.functions
         self.escrow = network.escrow.functions
         self.licences = network.licences.functions
         self.token = network.token.functions
-        self.do(self.csp, self.token.mint(self.csp.address, 10**15))
-        self.do(self.csp, self.token.approve(network.addresses.escrow, 10**15))
-        self.linked = [self.new_licence(i) for i in range(1, 6)]
 
     def deploy(self, timing: Timing = TIMING, **changes: Any) -> Network:
         """A network; the world's own is like this one."""
@@ -191,7 +194,7 @@ class World:
     def undone(self) -> Iterator[World]:
         """What happens inside never happened."""
         nonces = [(wallet, wallet.nonce) for wallet in self._wallets]
-        now = self.sender.now
+        now, network, linked = self.sender.now, self.network, self.linked
         snapshot = self.chain.rpc("evm_snapshot")
         try:
             yield self
@@ -199,6 +202,8 @@ class World:
             self.chain.rpc("evm_revert", snapshot)
             self.sender.now = now
             self.sender._next = None
+            self._bind(network)
+            self.linked = linked
             for wallet, nonce in nonces:
                 wallet.nonce = nonce
 
