@@ -18,6 +18,7 @@ from chain.events import ChainUnsettled
 from oracle.committee.agreement import Committee, Proposal
 from oracle.committee.anchor import FinalReport
 from oracle.committee.appeal import MOST_APPEALS, Appeal
+from oracle.committee.asking import Asking, Fetch
 from oracle.committee.effects import Alarm, Effect, FetchAppeal, FetchObservation, Note, Send, Submit
 from oracle.committee.errors import Disagreement, NotAgreed, Omission
 from oracle.committee.member import MAX_EPOCHS, Member, describe, printable
@@ -33,10 +34,6 @@ from oracle.telemetry.store.errors import JournalFloor, StoreError
 
 TRANSIENT: Final = (RpcError, ChainUnavailable, ChainUnsettled, EndpointsDisagree, NotAgreed, SignerUnavailable)
 """What passes by itself: the same is tried again at the next tick."""
-MAX_TRIES: Final = 4
-"""How often in a turn one thing is asked of one peer."""
-MAX_ASKED: Final = 8
-"""Things that one peer is asked for at a time; the others wait."""
 MAX_SIGNED: Final = 4
 """Proposals of a leader that are signed in one turn of his: each is a whole recomputation. An honest one makes another
 only when it learned of something that it left out, and the next leader has learned of all of it."""
@@ -78,12 +75,7 @@ class Round:
     proposed_in: dict[int, frozenset[bytes]] = field(default_factory=dict)
     """By turn, the contents and appeals of this oracle's last proposal in it."""
     answered: set[tuple[bytes, int]] = field(default_factory=set)
-    tried: dict[tuple[bytes, bytes], int] = field(default_factory=dict)
-    """By (peer, hash), how often it was asked for in this turn."""
-    under_way: dict[bytes, set[bytes]] = field(default_factory=dict)
-    """By peer, what was asked for and hasn't come."""
-    queues: dict[bytes, dict[bytes, FetchObservation | FetchAppeal]] = field(default_factory=dict)
-    """By peer and hash, what is to be asked for next."""
+    asking: Asking = field(init=False)
     named: dict[tuple[bytes, int, bytes], list[Ref]] = field(default_factory=dict)
     """By leader, epoch and author, the first two contents of the author that the leader's proposals name."""
     needed: set[Ref] = field(default_factory=set)
@@ -101,6 +93,9 @@ class Round:
     authors: dict[Ref, bytes | None] = field(default_factory=dict)
     trouble: str = ""
 
+    def __post_init__(self) -> None:
+        self.asking = Asking(self.emit, self._lacks)
+
     @property
     def waiting(self) -> str:
         """What the round waits for, in words."""
@@ -112,7 +107,7 @@ class Round:
 
     def asks_for(self, appeal: Appeal) -> bool:
         """Whether a peer was asked for it and hasn't answered yet."""
-        return any(appeal.hash in keys for keys in self.under_way.values())
+        return self.asking.is_under_way(appeal.hash)
 
     def take_appeal(self, appeal: Appeal, fresh: bool, now: float) -> None:
         """A valid appeal came that a proposal names, or that is now the one of its node and epoch: `fresh`."""
@@ -143,8 +138,7 @@ class Round:
         if turn > self.turn:
             first = self.turn < 0
             self.turn = turn
-            self.tried.clear()
-            self.under_way.clear()
+            self.asking.new_turn()
             if not first:
                 # Whoever was away meanwhile learns what there is.
                 self.tell()
@@ -370,10 +364,10 @@ class Round:
             if ref.content_hash in wanted or len(wanted) < MAX_CONTENTS or ref in self.needed:
                 wanted.add(ref.content_hash)
                 self.wanted.setdefault(ref.content_hash, {})[ref] = None
-                self._want(sender, ref.content_hash, FetchObservation(sender, ref, self.largest))
+                self.asking.want(sender, ref.content_hash, FetchObservation(sender, ref, self.largest))
         for key in appeals:
             if self._appeal(key) is None:
-                self._want(sender, key, FetchAppeal(sender, key))
+                self.asking.want(sender, key, FetchAppeal(sender, key))
 
     def _compare(self, author: bytes, ref: Ref) -> None:
         """Two signatures of one author for one epoch are proof enough, whether the contents can be had or not."""
@@ -381,31 +375,12 @@ class Round:
         if first.content_hash != ref.content_hash:
             self.member.prove(Equivocation(author, self.committee.version, first, ref))
 
-    def _want(self, peer: bytes, key: bytes, fetch: FetchObservation | FetchAppeal) -> None:
-        """Ask a peer for something, now or when it has answered what it was asked for."""
-        queue = self.queues.setdefault(peer, {})
-        if key not in self.under_way.get(peer, ()) and self.tried.get((peer, key), 0) < MAX_TRIES:
-            if len(queue) < MOST_APPEALS:
-                queue.setdefault(key, fetch)
-            self._ask_next(peer)
-
-    def _ask_next(self, peer: bytes) -> None:
-        queue, under_way = self.queues.get(peer, {}), self.under_way.setdefault(peer, set())
-        while queue and len(under_way) < MAX_ASKED:
-            key = next(iter(queue))
-            fetch = queue.pop(key)
-            if isinstance(fetch, FetchAppeal) and self._appeal(key) is not None:
-                continue
-            if isinstance(fetch, FetchObservation) and key not in self.wanted:
-                continue
-            self.tried[peer, key] = self.tried.get((peer, key), 0) + 1
-            under_way.add(key)
-            self.emit(fetch)
-
     def answered_by(self, peer: bytes, key: bytes) -> None:
-        """What a peer was asked for came, or didn't: it is asked for what waits."""
-        self.under_way.get(peer, set()).discard(key)
-        self._ask_next(peer)
+        """What a peer was asked for came, or didn't."""
+        self.asking.answered(peer, key)
+
+    def _lacks(self, key: bytes, fetch: Fetch) -> bool:
+        return self._appeal(key) is None if isinstance(fetch, FetchAppeal) else key in self.wanted
 
     def _plausible(self, refs: Sequence[Ref], appeals: Sequence[bytes]) -> bool:
         """Whether there are no more refs than members and epochs (each costs a recovered signature), nor more appeals
