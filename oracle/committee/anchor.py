@@ -70,7 +70,6 @@ class AnchorReader:
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
         self.network.chain.forget_anchors()
-        self._anchors: dict[int, Block] = {}
         self._sets: dict[str, Committee] = {}
         self._committees: dict[int, Committee] = {}
 
@@ -80,10 +79,7 @@ class AnchorReader:
 
     def anchor(self, time: int) -> Block | None:
         """The first finalized block whose timestamp is at or after `time` (UNIX seconds); None while there is none."""
-        found = self._anchors.get(time) or self.network.chain.anchor(time)
-        if found is not None:
-            _remember(self._anchors, time, found)
-        return found
+        return self.network.chain.anchor(time)
 
     def committee(self, at: Block) -> Committee:
         """The set in force at a block."""

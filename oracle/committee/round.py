@@ -6,7 +6,6 @@ that a crash ended begins again.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -59,8 +58,8 @@ class Round:
     not have the contents, or have proposed too much: that is nothing against the other."""
     judged: dict[tuple[bytes, bytes], str] = field(default_factory=dict)
     """By leader and hash: "" for one that was signed, else why not."""
-    mine: list[Message] = field(default_factory=list)
-    """This oracle's own proposals and votes, in order."""
+    cast: list[tuple[int, Vote]] = field(default_factory=list)
+    """This oracle's votes, in order, each with the turn of the proposal."""
     votes: dict[EpochReport, dict[bytes, bytes]] = field(default_factory=dict)
     drafts: dict[EpochReport, tuple[bytes, ...]] = field(default_factory=dict)
     """By report that this oracle drafted, the appeals that it uses up."""
@@ -95,11 +94,6 @@ class Round:
 
     def __post_init__(self) -> None:
         self.asking = Asking(self.emit, self._lacks)
-
-    @property
-    def waiting(self) -> str:
-        """What the round waits for, in words."""
-        return self._waiting()
 
     def names(self, appeal: Appeal) -> bool:
         """Whether a proposal refers to it: then it is judged with that, whatever else there is of its node."""
@@ -142,8 +136,7 @@ class Round:
             if not first:
                 # Whoever was away meanwhile learns what there is.
                 self.tell()
-                for message in [one for one in self.mine if isinstance(one.body, Vote)][-1:]:
-                    self._send(message.body, turn=message.turn)
+                self._vote_again()
         for key in [key for key in self.proposals if key not in self.judged]:
             self._judge(key, now)
         if self._may_propose(now):
@@ -183,10 +176,10 @@ class Round:
     def _judge(self, key: tuple[bytes, bytes], now: float) -> None:
         """Sign a proposal, refuse it, or ask for what it refers to."""
         author, turn, body = self.proposals[key]
-        for message in self.mine:
-            if isinstance(message.body, Vote) and message.body.proposal == body.hash:
+        for _, vote in self.cast:
+            if vote.proposal == body.hash:
                 self.judged[key] = ""  # signed when another leader proposed it
-                self._send(message.body, turn=turn)
+                self._vote(vote, turn)
                 return
         if author != self.member.address and self.signed_for[author, turn] >= MAX_SIGNED:
             self.judged[key] = "too many proposals in one turn"
@@ -219,7 +212,7 @@ class Round:
             self.signed_for[author, turn] += 1
             vote = Vote(body.hash, report.root, report.parent, report.anchor, report.evidence, signature)
             self.emit(Note("voted", self.epoch, f"root 0x{report.root.hex()}"))
-            self._send(vote, turn=turn)
+            self._vote(vote, turn)
             self._count(self.member.address, report, signature, turn, now)
 
     def _refuse(self, key: tuple[bytes, bytes], author: bytes, refusal: Refusal) -> None:
@@ -251,8 +244,7 @@ class Round:
         if self._own_hashes() - told and (sender, self.turn) not in self.answered:
             self.answered.add((sender, self.turn))
             self.tell(to=(sender,))
-            for message in [one for one in self.mine if isinstance(one.body, Vote)][-1:]:
-                self._send(message.body, to=(sender,), turn=message.turn)
+            self._vote_again(to=(sender,))
 
     def _take_proposal(self, sender: bytes, turn: int, body: Proposed, now: float) -> None:
         members = self.committee.members
@@ -280,7 +272,7 @@ class Round:
         if held is None and sum(sender in votes for votes in self.votes.values()) > 2 * len(self.committee.members) + 4:
             raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} votes for too many reports")
         self.emit(Note("vote_received", self.epoch, f"of 0x{sender.hex()} for root 0x{body.root.hex()}"))
-        mine = [one.body for one in self.mine if isinstance(one.body, Vote) and one.body.proposal == body.proposal]
+        mine = [vote for _, vote in self.cast if vote.proposal == body.proposal]
         if mine and ((ours := mine[-1]).root, ours.evidence) != (body.root, body.evidence):
             text = f"0x{sender.hex()} comes to root 0x{body.root.hex()}, this oracle to 0x{ours.root.hex()}"
             self.emit(Alarm("disagreement", self.epoch, text))
@@ -437,6 +429,15 @@ class Round:
 
     # Votes and submission.
 
+    def _vote(self, vote: Vote, turn: int) -> None:
+        self.cast.append((turn, vote))
+        self._send(vote, turn=turn)
+
+    def _vote_again(self, to: tuple[bytes, ...] | None = None) -> None:
+        """Tell the last vote to all, or to whoever may have missed it."""
+        for turn, vote in self.cast[-1:]:
+            self._send(vote, to=to, turn=turn)
+
     def _count(self, voter: bytes, report: EpochReport, signature: bytes, turn: int, now: float) -> None:
         votes = self.votes.setdefault(report, {})
         votes.setdefault(voter, signature)
@@ -452,12 +453,12 @@ class Round:
         if not self.acting:
             return
         if any(now < last + self.schedule.part for last in self.submitted.values()):
-            return  # one at a time: the chain takes one report of an epoch
+            # One at a time: the chain takes one report of an epoch. After a while once more, if it shows none: whatever
+            # became of the first transaction.
+            return
         for report, (since, turn) in self.quorum_at.items():
             place = distance(self.committee.members, self.epoch, turn, self.member.address)
-            # Once more after a while: whatever became of the first transaction, the chain shows nothing yet.
-            last = self.submitted.get(report, -math.inf)
-            if now < since + place * self.schedule.part or now < last + self.schedule.part:
+            if now < since + place * self.schedule.part:
                 continue
             self.submitted[report] = now
             votes = self.votes[report]
@@ -466,7 +467,9 @@ class Round:
             self.emit(Submit(report, sum(1 << index for index in members), signatures))
             return
 
-    def _waiting(self) -> str:
+    @property
+    def waiting(self) -> str:
+        """What the round waits for, in words."""
         if self.quorum_at:
             return f"epoch {self.epoch}: the signed report to be on chain"
         held = len(self.member.pool.of(self.epoch, self.committee.version))
@@ -479,7 +482,5 @@ class Round:
 
     def _send(self, body: Body, to: tuple[bytes, ...] | None = None, turn: int | None = None) -> None:
         message = Message(self.epoch, self.committee.version, max(self.turn, 0) if turn is None else turn, body)
-        if isinstance(body, Proposed | Vote) and to is None:
-            self.mine.append(message)
         peers = to if to is not None else tuple(one for one in self.committee.members if one != self.member.address)
         self.emit(Send(peers, message))
