@@ -5,7 +5,7 @@ import {Test} from "forge-std/Test.sol";
 import {AssignmentView, JobView} from "../../contracts/interfaces/IJobEscrow.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
 import {TallyView} from "../../contracts/libraries/Money.sol";
-import {JobEscrow} from "../../contracts/JobEscrow.sol";
+import {JobEscrow} from "../../contracts/escrow/JobEscrow.sol";
 import {EscrowHandler} from "./EscrowHandler.sol";
 
 /// @dev What holds after every action of anyone, in words in README.md.

@@ -2,11 +2,11 @@
 pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
-import {Attestations} from "../../contracts/Attestations.sol";
-import {Authority} from "../../contracts/Authority.sol";
-import {Burner} from "../../contracts/Burner.sol";
-import {JobEscrow} from "../../contracts/JobEscrow.sol";
-import {NodeLicense} from "../../contracts/NodeLicense.sol";
+import {Attestations} from "../../contracts/oracles/Attestations.sol";
+import {Authority} from "../../contracts/governance/Authority.sol";
+import {Burner} from "../../contracts/burn/Burner.sol";
+import {JobEscrow} from "../../contracts/escrow/JobEscrow.sol";
+import {NodeLicense} from "../../contracts/licences/NodeLicense.sol";
 import {EpochReport, IAttestations} from "../../contracts/interfaces/IAttestations.sol";
 import {AssignmentView, JobTerms, JobView, Placement} from "../../contracts/interfaces/IJobEscrow.sol";
 import {INodeLicense} from "../../contracts/interfaces/INodeLicense.sol";

@@ -5,9 +5,9 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Committee} from "./Committee.sol";
-import {EpochReport, IAttestations} from "./interfaces/IAttestations.sol";
-import {Reports} from "./libraries/Reports.sol";
-import {Timing, TimingRules} from "./libraries/Timing.sol";
+import {EpochReport, IAttestations} from "../interfaces/IAttestations.sol";
+import {Reports} from "../libraries/Reports.sol";
+import {Timing, TimingRules} from "../libraries/Timing.sol";
 
 /// @title Attestations
 /// @dev Three root slots are used in turn (pending, last final, final before it), so that a steady epoch writes two

@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {IOracleDirectory} from "./interfaces/IOracleDirectory.sol";
+import {IOracleDirectory} from "../interfaces/IOracleDirectory.sol";
 
 /// @title OracleDirectory
 /// @dev Holds no money and no role: nothing but addresses of machines, each under its own oracle's key.

@@ -3,8 +3,8 @@ pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
-import {ICommittee} from "./interfaces/ICommittee.sol";
-import {SignerSet} from "./libraries/SignerSet.sol";
+import {ICommittee} from "../interfaces/ICommittee.sol";
+import {SignerSet} from "../libraries/SignerSet.sol";
 
 /// @dev Which sets of signers exist, which may sign now, and whether a bundle of signatures is a quorum of one.
 abstract contract Committee is ICommittee, AccessManaged {

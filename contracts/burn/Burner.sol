@@ -2,7 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ERC20Burnable} from "@openzeppelin/contracts/token/ERC20/extensions/ERC20Burnable.sol";
-import {IBurner} from "./interfaces/IBurner.sol";
+import {IBurner} from "../interfaces/IBurner.sol";
 
 /// @title Burner
 /// @dev Holds nothing but what is to be burned, and knows nothing else to do with it.

@@ -5,7 +5,7 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {ERC721} from "@openzeppelin/contracts/token/ERC721/ERC721.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {INodeLicense} from "./interfaces/INodeLicense.sol";
+import {INodeLicense} from "../interfaces/INodeLicense.sol";
 
 /// @title NodeLicense
 contract NodeLicense is INodeLicense, ERC721, AccessManaged, EIP712 {

@@ -4,15 +4,15 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
-import {Jobs} from "./escrow/Jobs.sol";
-import {Placements} from "./escrow/Placements.sol";
-import {IAttestations} from "./interfaces/IAttestations.sol";
-import {IJobEscrow} from "./interfaces/IJobEscrow.sol";
-import {INodeLicense} from "./interfaces/INodeLicense.sol";
-import {Account, Accrual, Held} from "./libraries/Accrual.sol";
-import {AssignmentIds} from "./libraries/AssignmentIds.sol";
-import {LeafProof} from "./libraries/LeafProof.sol";
-import {Money, Rates} from "./libraries/Money.sol";
+import {Jobs} from "./Jobs.sol";
+import {Placements} from "./Placements.sol";
+import {IAttestations} from "../interfaces/IAttestations.sol";
+import {IJobEscrow} from "../interfaces/IJobEscrow.sol";
+import {INodeLicense} from "../interfaces/INodeLicense.sol";
+import {Account, Accrual, Held} from "../libraries/Accrual.sol";
+import {AssignmentIds} from "../libraries/AssignmentIds.sol";
+import {LeafProof} from "../libraries/LeafProof.sol";
+import {Money, Rates} from "../libraries/Money.sol";
 
 /// @title JobEscrow
 /// @dev Jobs are in {Jobs}, assignments in {Placements}; here their seconds are settled and paid. Settling moves seconds
