@@ -25,6 +25,7 @@ seconds, withhold failed ones, and return what nobody could measure.
 \b
 Start here:
   epochal demo                      a whole network on this machine, in about a minute and a half
+  epochal deploy ...                a network's contracts on any chain
   epochal network ...               five oracles that agree, and faults between them
   epochal replay trace.csv.xz ...   real availability data through the same code and contracts
   epochal node run ...              the agent that sends a node's heartbeats to the oracles
@@ -42,6 +43,7 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 # starts without the chain's code.
 _COMMANDS = {
     "demo": "A whole network on this machine, in about a minute and a half.",
+    "deploy": "Deploy a network's contracts, give the roles, check all.",
     "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
     "network": "Anvil, oracles and nodes as real processes, and faults.",
     "node": "Run a node's agent.",

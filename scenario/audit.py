@@ -38,7 +38,7 @@ def totals(
 
     payees: everybody an assignment pays. Each balance is read on its own, so that nothing adds up by construction.
     """
-    token, escrow = network.token.functions, network.escrow.functions
+    token, lens = network.token.functions, network.lens.functions
     at = network.addresses
 
     def balance(address: str) -> tuple[str, list[object]]:
@@ -46,15 +46,15 @@ def totals(
 
     balances = network.chain.batch([balance(one) for one in payees])
     books = network.job(job)
-    unclaimed = sum(escrow.claimable(key).call() for key in assignments)
+    unclaimed = sum(lens.claimable(list(assignments)).call())
     held = books["price"] * books["tally"]["held"] // network.timing.epoch_length
-    known = unclaimed + held + books["refundable"] + books["burnable"]
+    known = unclaimed + held + books["refundable"] + books["burnable"] + books["protocolDue"]
     return Totals(
         deposits=deposit,
         paid=sum(int(one, 16) for one in balances) + unclaimed,
         held=held,
         refunded=token.balanceOf(csp).call() + books["refundable"],
         # What was minted and is no more, what waits at the burner, and what waits in the job.
-        burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + books["burnable"],
+        burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + books["burnable"] + books["protocolDue"],
         remaining=token.balanceOf(at.escrow).call() - known,
     )

@@ -19,6 +19,10 @@ from oracle.ground.typed_data import Acceptance, NodeConsent
 from oracle.signing.signer import LocalSigner, derived_key
 
 SEED = "epochal local network"
+# Licences of nodes are standard ones, the first of the contracts' kinds.
+STANDARD = 1
+# Nothing is deployed here: the jobs of these runs have no deployment intent.
+INTENT = bytes(32)
 # Large enough for any run, in wei; anvil gives it away.
 _PURSE = 10**24
 _PAGE = 200
@@ -112,7 +116,7 @@ class Market:
         operators = [Wallet(chain, operator_key(name)) for name in names]
         chain.batch([("anvil_setBalance", [one.address, hex(_PURSE)]) for one in operators])
         first = licences.totalMinted().call() + 1
-        self._paged([Call.of("mint licence", governor, licences.mint(one.address), 250_000) for one in operators])
+        self._paged([Call.of("mint licence", governor, licences.mint(one.address, STANDARD), 250_000) for one in operators])
         nodes, links = [], []
         for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
             node = Serving.of(name, node_key(name), first + index)
@@ -127,15 +131,24 @@ class Market:
 
     def create_job(self) -> tuple[int, int]:
         """The CSP funds the job; returns its id and the deposit."""
-        escrow, token = self.network.escrow.functions, self.network.token.functions
+        network, token = self.network, self.network.token.functions
         terms = self.terms()
-        deposit: int = escrow.depositFor(terms).call()
-        address = self.network.escrow.address
+        deposit: int = network.rules.functions.depositFor(terms).call()
+        address = network.escrow.address
         self.sender.send([Call.of("mint test tokens", self.csp, token.mint(self.csp.address, deposit), 200_000)])
         self.sender.send([Call.of("approve", self.csp, token.approve(address, deposit), 100_000)])
-        (receipt,) = self.sender.send([Call.of("create and fund job", self.csp, escrow.createJob(terms), 1_000_000)])
-        (event,) = self.network.escrow.events.JobCreated().process_receipt(receipt, errors=DISCARD)
+        account = self.open_account()
+        create = network.escrow.functions.createJob(account, terms)
+        (receipt,) = self.sender.send([Call.of("create and fund job", self.csp, create, 1_000_000)])
+        (event,) = network.escrow.events.JobCreated().process_receipt(receipt, errors=DISCARD)
         return event["args"]["job"], deposit
+
+    def open_account(self) -> int:
+        """The CSP's account, which its jobs belong to."""
+        accounts = self.network.accounts
+        (receipt,) = self.sender.send([Call.of("open account", self.csp, accounts.functions.open(), 150_000)])
+        (event,) = accounts.events.AccountOpened().process_receipt(receipt, errors=DISCARD)
+        return int(event["args"]["account"])
 
     def terms(self) -> tuple[object, ...]:
         """The job's terms, as the contract's struct `JobTerms`."""
@@ -146,6 +159,7 @@ class Market:
             self.job.starts_at,
             self.job.ends_at,
             self.orchestrator.address,
+            INTENT,
             self._policy,
         )
 
@@ -154,19 +168,19 @@ class Market:
         expiry = self.job.ends_at
         acceptance = Acceptance(job, slot, generation, node.licence, terms_hash, expiry)
         signature = node.signer.sign_typed(acceptance, self.network.acceptance_domain)
-        function = self.network.escrow.functions.assign(
+        function = self.network.placements.functions.assign(
             (job, slot, node.licence, expiry), signature[:32], signature[32:]
         )
-        return Call.of("assign", self.orchestrator, function, 400_000)
+        return Call.of("assign", self.orchestrator, function, 500_000)
 
     def close_assignment(self, job: int, slot: int, generation: int) -> Call:
         """The call with which the orchestrator ends a placement."""
-        function = self.network.escrow.functions.closeAssignment(pack(job, slot, generation))
+        function = self.network.placements.functions.closeAssignment(pack(job, slot, generation))
         return Call.of("close assignment", self.orchestrator, function, 200_000)
 
     def terms_hash(self) -> bytes:
-        """What a node accepts: the hash of token, price and policy."""
-        return bytes(self.network.escrow.functions.termsHash(self.terms()).call())
+        """What a node accepts: the hash of token, price, policy and intent."""
+        return bytes(self.network.rules.functions.termsHash(self.terms()).call())
 
     def _paged(self, calls: Sequence[Call]) -> None:
         for start in range(0, len(calls), _PAGE):

@@ -84,8 +84,8 @@ def terms_of(network: Network, job: int) -> Terms:
 
 def books_of(network: Network, assignments: Sequence[int], block: Block) -> dict[int, Book]:
     """The books of assignments in the state of a block, by id. RpcError."""
-    function = network.escrow.functions.assignmentsOf(list(assignments))
-    found = [named(network.escrow, "assignmentsOf", one) for one in network.chain.call(function, block)]
+    function = network.lens.functions.assignmentsOf(list(assignments))
+    found = [named(network.lens, "assignmentsOf", one) for one in network.chain.call(function, block)]
     return {
         one["id"]: Book(
             one["payee"],

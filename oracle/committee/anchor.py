@@ -56,7 +56,7 @@ class AnchorReader:
         """`events` is shared with others who follow this network; without it the reader keeps its own, in memory."""
         self.network = network
         self.events = EventLog.of(network) if events is None else events
-        self._views = StructList(network.escrow.abi, "assignmentsOf", _FIELDS)
+        self._views = StructList(network.lens.abi, "assignmentsOf", _FIELDS)
         self._forget(Mark())
 
     def _forget(self, mark: Mark) -> None:
@@ -161,7 +161,7 @@ class AnchorReader:
         placed: list[Placed] = []
         for start in range(0, len(wanted), _PAGE):
             asked = uint_list(_ASSIGNMENTS_OF, wanted[start : start + _PAGE])
-            views = self._views.decode(self.network.chain.call_data(self.network.escrow.address, asked, anchor))
+            views = self._views.decode(self.network.chain.call_data(self.network.lens.address, asked, anchor))
             placed += [Placed(Subject(*(*view, self._policies[view[0] >> 64])), node) for *view, node in views]
         self._note_settled(placed, anchor, last_final_epoch)
         self._last_placed = (anchor.hash, last_final_epoch, placed)
@@ -230,6 +230,12 @@ def _policy(raw: dict[str, Any]) -> Policy:
         window_epochs=raw["windowEpochs"],
         min_observed_seconds=raw["minObservedSeconds"],
         csp_share_ppm=raw["cspSharePpm"],
+        penalty_ppm=raw["penaltyPpm"],
+        missed_epochs=raw["missedEpochs"],
+        outage_seconds=raw["outageSeconds"],
+        answer_seconds=raw["answerSeconds"],
+        cooldown_seconds=raw["cooldownSeconds"],
+        maintenance_seconds=raw["maintenanceSeconds"],
     )
 
 

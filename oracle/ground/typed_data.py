@@ -27,7 +27,7 @@ Address = Annotated[str, "address"]
 VERSION: Final = "1"
 ATTESTATIONS: Final = "Epochal Attestations"
 NODE_LICENSE: Final = "Epochal NodeLicense"
-JOB_ESCROW: Final = "Epochal JobEscrow"
+PLACEMENTS: Final = "Epochal Placements"
 HEARTBEAT: Final = "Epochal Heartbeat"
 ORACLE_DIRECTORY: Final = "Epochal OracleDirectory"
 
@@ -139,7 +139,7 @@ class NodeConsent(TypedStruct):
 class Acceptance(TypedStruct):
     """A node agrees to one placement under the terms it read."""
 
-    DOMAIN: ClassVar[str] = JOB_ESCROW
+    DOMAIN: ClassVar[str] = PLACEMENTS
     job: UInt64
     slot: UInt32
     generation: UInt32

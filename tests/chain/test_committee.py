@@ -292,7 +292,7 @@ def test_placed__older_anchor_after_a_newer_one__has_the_older_state(town: Town)
     town.end(0)
     member = town.members[0]
     older = [one.subject.assignment_id for one in member.reader.placed(member.anchor(0), -1)]
-    close = town.network.escrow.functions.closeAssignment(pack(1, 0, 1))
+    close = town.network.placements.functions.closeAssignment(pack(1, 0, 1))
     town.timeline.send([Call.of("close", town.wallet("orchestrator"), close, 300_000)])
     market = Market(town.timeline, town.network, SPEC)
     town.timeline.send([market.assign(1, 0, 2, town.at.nodes[0], market.terms_hash())])

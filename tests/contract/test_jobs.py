@@ -23,7 +23,7 @@ from tests.contract.world import (
     refused,
 )
 
-EVIDENCE, TARGET, FLOOR, WINDOW, MINIMUM, SHARE = STRICT.abi_values()
+EVIDENCE, TARGET, FLOOR, WINDOW, MINIMUM, SHARE, *_ = STRICT.abi_values()
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_create_job__valid__takes_the_deposit_rounded_up(world: World) -> None:
     assert view["deposit"] == deposit
     assert view["owner"] == world.csp.address
     assert view["orchestrator"] == world.orchestrator.address
-    assert (view["startsAt"], view["endsAt"], view["stop"]) == (GENESIS, GENESIS + 1_501, GENESIS + 1_501)
+    assert (view["startsAt"], view["stop"]) == (GENESIS, GENESIS + 1_501)
     assert not view["leaving"]
     assert not view["closed"]
 
@@ -69,13 +69,13 @@ def test_create_job__window_shorter_than_an_epoch__is_accepted(world: World) -> 
     ],
 )
 def test_create_job__terms_break_a_rule__is_refused(world: World, rule: str, changes: dict[str, object]) -> None:
-    with refused("JobEscrow_TermsViolated", rule=rule):
+    with refused("JobRules_TermsViolated", rule=rule):
         world.create_job(**changes)
 
 
 def test_create_job__starts_in_the_past__is_refused(world: World) -> None:
     world.wait_until(GENESIS + 100)
-    with refused("JobEscrow_TermsViolated", rule="startsAt is not in the past, nor before the genesis"):
+    with refused("JobRules_TermsViolated", rule="startsAt is not in the past, nor before the genesis"):
         world.create_job(startsAt=GENESIS + 100)
     world.at(GENESIS + 110).create_job(startsAt=GENESIS + 110)
 
@@ -99,36 +99,37 @@ def test_create_job__policy_out_of_bounds__is_refused(world: World, rule: str, p
 
 def test_create_job__token_not_allowed__is_refused(world: World) -> None:
     token = world.network.addresses.burner
-    with refused("JobEscrow_TokenNotAllowed", token=token):
+    with refused("Admission_TokenNotAllowed", token=token):
         world.create_job(token=token)
 
 
 def test_create_job__without_approval__is_refused(world: World) -> None:
     with refused("ERC20InsufficientAllowance", allowance=0):
-        world.do(world.stranger, world.escrow.createJob(world.terms()))
+        world.do(world.csp, world.token.approve(world.network.addresses.escrow, 0))
+        world.create_job()
 
 
 def test_create_job__deposit_beyond_96_bits__is_refused(world: World) -> None:
     rule = "deposit < 2^96"
-    with refused("JobEscrow_TermsViolated", rule=rule):
+    with refused("JobRules_TermsViolated", rule=rule):
         world.create_job(price=2**96 - 1, slots=2, endsAt=GENESIS + EPOCH)
-    with refused("JobEscrow_TermsViolated", rule=rule):
+    with refused("JobRules_TermsViolated", rule=rule):
         world.create_job(price=2**96 - 1, slots=2**12, endsAt=GENESIS + 2**31)
 
 
 def test_create_job__greatest_deposit__is_counted_right(world: World) -> None:
-    assert world.escrow.depositFor(world.terms(price=2**96 - 1, slots=1, endsAt=GENESIS + EPOCH)).call() == 2**96 - 1
+    assert world.rules.depositFor(world.terms(price=2**96 - 1, slots=1, endsAt=GENESIS + EPOCH)).call() == 2**96 - 1
 
 
 def test_create_job__slot_seconds_of_44_bits_or_more__is_refused(world: World) -> None:
     for changes in ({"slots": 2**14, "endsAt": GENESIS + 2**30}, {"slots": 2**32 - 1, "endsAt": 2**40 - 1}):
-        with refused("JobEscrow_TermsViolated", rule="slots * (endsAt - startsAt) < 2^44"):
+        with refused("JobRules_TermsViolated", rule="all slots' seconds together < 2^44"):
             world.create_job(price=1, **changes)
 
 
-def test_terms_hash__of_a_job__binds_token_price_and_policy_alone(world: World) -> None:
+def test_terms_hash__of_a_job__binds_token_price_policy_and_intent_alone(world: World) -> None:
     def hash_of(**changes: object) -> bytes:
-        return world.escrow.termsHash(world.terms(**changes)).call()
+        return world.rules.termsHash(world.terms(**changes)).call()
 
     job = world.create_job()
     assert world.job(job)["terms"] == hash_of() == hash_of(slots=9, endsAt=end_of(99))
@@ -137,8 +138,10 @@ def test_terms_hash__of_a_job__binds_token_price_and_policy_alone(world: World) 
         hash_of(price=PRICE + 1),
         hash_of(policy=replace(STRICT, target_ppm=990_000)),
         hash_of(policy=replace(STRICT, csp_share_ppm=0)),
+        hash_of(policy=replace(STRICT, cooldown_seconds=1)),
+        hash_of(intent=bytes(32)),
     ]
-    assert len({hash_of(), *others}) == 5
+    assert len({hash_of(), *others}) == 7
 
 
 def test_job_of__unknown__is_refused(world: World) -> None:
@@ -158,7 +161,7 @@ def test_job_of__unknown__is_refused(world: World) -> None:
 
 def test_create_job__fee_on_transfer__is_refused(fickle: World) -> None:
     fickle.do(fickle.admin, fickle.token.takeFee(1))
-    deposit = fickle.escrow.depositFor(fickle.terms()).call()
+    deposit = fickle.rules.depositFor(fickle.terms()).call()
     with refused("JobEscrow_WrongAmountReceived", received=deposit - deposit // 10**6, deposit=deposit):
         fickle.create_job()
 
@@ -180,7 +183,7 @@ def test_token__calls_back_into_the_escrow__is_refused(fickle: World, entry: str
         "claim": fickle.escrow.claim([one]),
         "withdrawRefund": fickle.escrow.withdrawRefund(job),
         "sendToBurn": fickle.escrow.sendToBurn(job),
-        "createJob": fickle.escrow.createJob(fickle.terms(startsAt=end_of(1))),
+        "createJob": fickle.escrow.createJob(fickle.account, fickle.terms(startsAt=end_of(1))),
         "settleAndClaim": fickle.escrow.settleAndClaim(0, one, 0, 0, []),
     }[entry]
     data = inner._encode_transaction_data()

@@ -55,7 +55,7 @@ def test_settle__good_leaf__books_seconds_and_amounts(world: World, one: int) ->
         "refundable": gross(50),
         "burnable": protocol_share(900),
     }
-    assert world.escrow.claimable(one).call() == net(900)
+    assert world.lens.claimable(one).call() == net(900)
 
 
 def test_settle__by_a_stranger__is_accepted(world: World, one: int) -> None:
@@ -248,7 +248,7 @@ def test_claim__by_anyone__pays_the_payee_once(world: World, one: int) -> None:
     assert (event["payee"], event["amount"], event["claimed"]) == (holder, net(900), 900)
     world.claim(one)
     assert world.balance(holder) == net(900)
-    assert world.escrow.claimable(one).call() == 0
+    assert world.lens.claimable(one).call() == 0
 
 
 def test_claim__nothing_earned__does_nothing(world: World, one: int) -> None:

@@ -2,7 +2,8 @@
 pragma solidity 0.8.37;
 
 import {Test} from "forge-std/Test.sol";
-import {AssignmentView, JobView} from "../../contracts/interfaces/IJobEscrow.sol";
+import {AssignmentView, JobView} from "../../contracts/interfaces/IEscrowLens.sol";
+import {Lens} from "../../contracts/lens/Lens.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
 import {TallyView} from "../../contracts/libraries/Money.sol";
 import {JobEscrow} from "../../contracts/escrow/JobEscrow.sol";
@@ -12,12 +13,14 @@ import {EscrowHandler} from "./EscrowHandler.sol";
 contract EscrowInvariants is Test {
     EscrowHandler private handler;
     JobEscrow private escrow;
+    Lens private lens;
 
     function setUp() external {
         vm.warp(1_800_000_000);
         handler = new EscrowHandler();
         escrow = handler.escrow();
-        bytes4[] memory actions = new bytes4[](17);
+        lens = handler.lens();
+        bytes4[] memory actions = new bytes4[](19);
         actions[0] = EscrowHandler.pass.selector;
         actions[1] = EscrowHandler.create.selector;
         actions[2] = EscrowHandler.stop.selector;
@@ -35,6 +38,8 @@ contract EscrowInvariants is Test {
         actions[14] = EscrowHandler.release.selector;
         actions[15] = EscrowHandler.claim.selector;
         actions[16] = EscrowHandler.withdrawAndBurn.selector;
+        actions[17] = EscrowHandler.grow.selector;
+        actions[18] = EscrowHandler.shrink.selector;
         targetContract(address(handler));
         targetSelector(FuzzSelector({addr: address(handler), selectors: actions}));
     }
@@ -42,10 +47,10 @@ contract EscrowInvariants is Test {
     function invariant_money() external view {
         uint256 inside = 0;
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
-            JobView memory j = escrow.jobOf(job);
-            uint256 left = uint256(j.deposit) - j.paid - j.refunded - j.burned;
-            uint256 owed = j.refundable + j.burnable + _worth(j, j.tally.held) + _claimable(job);
-            if (!j.closed) owed += _worth(j, j.slots * uint256(j.stop - j.startsAt) - _settled(j));
+            JobView memory j = lens.jobOf(job);
+            uint256 left = j.deposit - j.paid - j.refunded - j.burned - j.toProtocol;
+            uint256 owed = j.refundable + j.burnable + j.protocolDue + _worth(j, j.tally.held) + _claimable(job);
+            if (!j.closed) owed += _worth(j, j.funded - _settled(j));
             assertGe(left, owed, "a job owes more than it has");
             inside += left;
         }
@@ -55,15 +60,15 @@ contract EscrowInvariants is Test {
     function invariant_seconds() external view {
         TallyView[5] memory sums;
         for (uint256 i = 0; i < handler.count(); ++i) {
-            AssignmentView memory a = escrow.assignmentOf(handler.assignments(i));
+            AssignmentView memory a = lens.assignmentOf(handler.assignments(i));
             uint64 job = AssignmentIds.jobOf(a.id);
-            JobView memory j = escrow.jobOf(job);
+            JobView memory j = lens.jobOf(job);
             assertLe(a.claimed, a.earned, "more claimed than earned");
             assertLe(uint256(a.earned) + a.held, a.accounted, "earned and held exceed accounted");
             assertLe(a.accounted, a.through - a.openedAt, "more accounted than settled time");
             assertLe(a.through, a.stop > a.openedAt ? a.stop : a.openedAt, "settled beyond its stop");
             assertGe(a.openedAt, j.startsAt, "opened before the funded window");
-            assertLe(a.stop, j.endsAt, "open beyond the funded window");
+            assertLe(a.stop, j.stop, "open beyond the funded window");
             assertLe(a.through, vm.getBlockTimestamp(), "settled the future");
             sums[job].earned += a.earned;
             sums[job].unmeasured += a.through - a.openedAt - a.accounted;
@@ -72,21 +77,22 @@ contract EscrowInvariants is Test {
             sums[job].claimed += a.claimed;
         }
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
-            JobView memory j = escrow.jobOf(job);
+            JobView memory j = lens.jobOf(job);
             sums[job].rounding = j.tally.rounding;
             assertEq(abi.encode(j.tally), abi.encode(sums[job]), "a job's tally isn't the sum of its assignments");
-            assertLe(_settled(j), j.slots * uint256(j.stop - j.startsAt), "more seconds than its slots have");
+            assertLe(_settled(j), j.funded, "more seconds than its slots have");
         }
     }
 
     function invariant_slots() external view {
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
-            JobView memory j = escrow.jobOf(job);
-            for (uint32 slot = 0; slot < j.slots; ++slot) {
+            JobView memory j = lens.jobOf(job);
+            for (uint32 slot = 0; slot < handler.MOST_SLOTS(); ++slot) {
+                // Slots that were taken away too.
                 uint256 free = j.startsAt;
                 uint32 last = escrow.generations(job, slot);
                 for (uint32 generation = 1; generation <= last; ++generation) {
-                    AssignmentView memory a = escrow.assignmentOf(AssignmentIds.pack(job, slot, generation));
+                    AssignmentView memory a = lens.assignmentOf(AssignmentIds.pack(job, slot, generation));
                     assertGe(a.openedAt, free, "two assignments in a slot at once");
                     assertTrue(generation == last || a.closedAt != 0, "two open assignments in a slot");
                     free = a.stop;
@@ -98,7 +104,7 @@ contract EscrowInvariants is Test {
     function invariant_licences() external view {
         uint256[6] memory open;
         for (uint256 i = 0; i < handler.count(); ++i) {
-            AssignmentView memory a = escrow.assignmentOf(handler.assignments(i));
+            AssignmentView memory a = lens.assignmentOf(handler.assignments(i));
             if (a.closedAt == 0) {
                 ++open[a.licence];
                 assertEq(handler.licences().nodeOf(a.licence), a.node, "a serving licence was unlinked");
@@ -123,10 +129,10 @@ contract EscrowInvariants is Test {
         handler.finish();
         uint256 paid = 0;
         for (uint256 i = 0; i < handler.count(); ++i) {
-            AssignmentView memory a = escrow.assignmentOf(handler.assignments(i));
+            AssignmentView memory a = lens.assignmentOf(handler.assignments(i));
             assertEq(a.claimed, a.earned, "earned and not paid");
             assertEq(a.held, 0, "held for ever");
-            JobView memory j = escrow.jobOf(AssignmentIds.jobOf(a.id));
+            JobView memory j = lens.jobOf(AssignmentIds.jobOf(a.id));
             paid += (_worth(j, a.earned) * 950_000) / 1_000_000;
         }
         uint256 refunded = 0;
@@ -148,7 +154,11 @@ contract EscrowInvariants is Test {
     function _claimable(uint64 job) private view returns (uint256 sum) {
         for (uint256 i = 0; i < handler.count(); ++i) {
             uint256 id = handler.assignments(i);
-            if (AssignmentIds.jobOf(id) == job) sum += escrow.claimable(id);
+            if (AssignmentIds.jobOf(id) == job) {
+                uint256[] memory one = new uint256[](1);
+                one[0] = id;
+                sum += lens.claimable(one)[0];
+            }
         }
     }
 }

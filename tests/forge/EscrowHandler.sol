@@ -1,37 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Test} from "forge-std/Test.sol";
-import {Attestations} from "../../contracts/oracles/Attestations.sol";
-import {Authority} from "../../contracts/governance/Authority.sol";
-import {Burner} from "../../contracts/burn/Burner.sol";
-import {JobEscrow} from "../../contracts/escrow/JobEscrow.sol";
-import {NodeLicense} from "../../contracts/licences/NodeLicense.sol";
-import {EpochReport, IAttestations} from "../../contracts/interfaces/IAttestations.sol";
-import {AssignmentView, JobTerms, JobView, Placement} from "../../contracts/interfaces/IJobEscrow.sol";
-import {INodeLicense} from "../../contracts/interfaces/INodeLicense.sol";
+import {EpochReport} from "../../contracts/interfaces/IAttestations.sol";
+import {AssignmentView, JobView} from "../../contracts/interfaces/IEscrowLens.sol";
+import {JobTerms} from "../../contracts/interfaces/IJobEscrow.sol";
+import {Kind} from "../../contracts/interfaces/INodeLicense.sol";
+import {Placement} from "../../contracts/interfaces/IPlacements.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
 import {LeafProof} from "../../contracts/libraries/LeafProof.sol";
 import {Policy} from "../../contracts/libraries/Policy.sol";
-import {Timing} from "../../contracts/libraries/Timing.sol";
-import {LocalToken} from "../../contracts/local/LocalToken.sol";
+import {Town} from "./Town.sol";
 import {Trees} from "./Trees.sol";
 
 // solhint-disable max-states-count
 
 /// @dev Everybody at once: two CSPs, an orchestrator, five nodes, a keeper, a guardian, a governor, and a committee that
 /// signs whatever it likes. What each action does is written on {EscrowInvariants}.
-contract EscrowHandler is Test {
+contract EscrowHandler is Town {
     uint256 private constant MOST_JOBS = 4;
     uint256 private constant MOST_ASSIGNMENTS = 24;
-    uint32 private constant EPOCH = 1_000;
-    uint32 private constant SETTLE_WINDOW = 300;
-    uint32 public constant APPEAL_EPOCHS = 2;
-    uint256 private constant ORACLES = 4;
     uint256 private constant NODES = 5;
-    bytes32 private constant DOMAIN_TYPE = keccak256(
-        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    );
+    uint32 public constant MOST_SLOTS = 5;
 
     /// @dev A report as its committee keeps it.
     struct Published {
@@ -42,15 +31,6 @@ contract EscrowHandler is Test {
         bytes32[] nodes;
     }
 
-    LocalToken public token = new LocalToken();
-    Burner public burner = new Burner();
-    Authority private authority = new Authority(address(this));
-    Attestations public attestations;
-    NodeLicense public licences;
-    JobEscrow public escrow;
-
-    uint40 private immutable GENESIS = uint40(vm.getBlockTimestamp());
-    uint256[] private oracleKeys;
     uint256[] private nodeKeys;
     address[2] public csps = [address(0xC5B1), address(0xC5B2)];
     address private orchestrator = address(0x0C);
@@ -75,38 +55,14 @@ contract EscrowHandler is Test {
     mapping(string action => uint256) public done;
 
     constructor() {
-        Timing memory t = Timing({
-            genesis: GENESIS,
-            epochLength: EPOCH,
-            settleDelay: 10,
-            agreementSpan: 10,
-            activationDelay: 50,
-            reviewDelay: 1_500,
-            replacementSpan: 1_000,
-            stallSpan: 4_000,
-            attestableSpan: 3_000,
-            grace: 300
-        });
-        attestations = new Attestations(address(authority), t, _newCommittee(0));
-        address place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        licences = new NodeLicense(address(authority), place);
-        address[] memory tokens = new address[](1);
-        tokens[0] = address(token);
-        escrow = new JobEscrow(
-            IAttestations(address(attestations)),
-            INodeLicense(address(licences)),
-            address(burner),
-            APPEAL_EPOCHS,
-            SETTLE_WINDOW,
-            50_000,
-            tokens
-        );
-        assertEq(address(escrow), place);
+        _found(0, 0);
         for (uint256 i = 0; i < NODES; ++i) _newNode(i);
         for (uint256 i = 0; i < csps.length; ++i) {
             token.mint(csps[i], 1e24);
-            vm.prank(csps[i]);
+            vm.startPrank(csps[i]);
             token.approve(address(escrow), type(uint256).max);
+            assertEq(accounts.open(), i + 1);
+            vm.stopPrank();
         }
     }
 
@@ -128,18 +84,26 @@ contract EscrowHandler is Test {
             startsAt: uint40(startsAt),
             endsAt: uint40(startsAt + bound(length, 1, 9_000)),
             orchestrator: orchestrator,
+            intent: bytes32(seed),
             policy: Policy({
                 evidence: 1,
                 targetPpm: 980_000,
                 floorPpm: 900_000,
                 windowEpochs: uint16(1 + ((seed >> 8) % 3)),
                 minObservedSeconds: 60,
-                cspSharePpm: uint24((seed >> 16) % 1_000_001)
+                cspSharePpm: uint24((seed >> 16) % 1_000_001),
+                penaltyPpm: uint24(seed % 2 == 0 ? 0 : (seed >> 40) % 1_000_001),
+                missedEpochs: 1,
+                outageSeconds: 0,
+                answerSeconds: 500,
+                cooldownSeconds: 500,
+                maintenanceSeconds: 0
             })
         });
-        deposited += escrow.depositFor(terms);
-        vm.prank(csps[(seed >> 64) % csps.length]);
-        escrow.createJob(terms);
+        deposited += escrow.rules().depositFor(terms);
+        uint256 csp = (seed >> 64) % csps.length;
+        vm.prank(csps[csp]);
+        escrow.createJob(uint48(csp + 1), terms);
         ++done["create"];
     }
 
@@ -149,10 +113,37 @@ contract EscrowHandler is Test {
         job = _jobId(job);
         vm.prank(j.owner);
         escrow.stopJob(job);
-        JobView memory later = escrow.jobOf(job);
-        uint256 used = (uint256(later.price) * later.slots * (later.stop - later.startsAt) + EPOCH - 1) / EPOCH;
+        JobView memory later = lens.jobOf(job);
+        uint256 used = (uint256(later.price) * later.funded + EPOCH - 1) / EPOCH;
         if (later.refunded + later.refundable < later.deposit - used) stoppedJobKeptFutureMoney = true;
         ++done["stop"];
+    }
+
+    function grow(uint64 job, uint256 seed) external {
+        (bool found, JobView memory j) = _job(job);
+        if (!found || j.leaving || _now() >= j.stop) return;
+        job = _jobId(job);
+        uint32 slots = j.slots + uint32(seed % (MOST_SLOTS + 1 - j.slots));
+        uint40 endsAt = j.stop + uint40((seed >> 8) % 3 == 0 ? 0 : (seed >> 16) % 3_000);
+        vm.prank(j.owner);
+        try escrow.growJob(job, slots, endsAt) {
+            deposited += lens.jobOf(job).deposit - j.deposit;
+            ++done["grow"];
+        } catch {
+            // Slots that would start when the job stops, or nothing that grows.
+        }
+    }
+
+    function shrink(uint64 job, uint32 slots) external {
+        (bool found, JobView memory j) = _job(job);
+        if (!found || j.leaving || _now() >= j.stop || j.slots == 1) return;
+        job = _jobId(job);
+        slots = 1 + (slots % (j.slots - 1));
+        vm.prank(j.owner);
+        escrow.shrinkJob(job, slots);
+        JobView memory later = lens.jobOf(job);
+        if (later.refunded + later.refundable < j.refunded + j.refundable) stoppedJobKeptFutureMoney = true;
+        ++done["shrink"];
     }
 
     function close(uint64 job) external {
@@ -160,7 +151,7 @@ contract EscrowHandler is Test {
         if (!found || j.closed) return;
         if (_now() < j.stop && job % 4 != 0) return;
         job = _jobId(job);
-        uint256 covering = j.stop <= GENESIS ? 0 : (uint256(j.stop) - GENESIS - 1) / EPOCH;
+        uint256 covering = j.stop <= genesis ? 0 : (uint256(j.stop) - genesis - 1) / EPOCH;
         bool covered = everFinal && lastEpoch >= covering && _now() >= _finality(covering) + SETTLE_WINDOW;
         bool stalled = _now() >= uint256(attestations.lastProgress()) + 4_000;
         try escrow.closeJob(job) {
@@ -177,15 +168,15 @@ contract EscrowHandler is Test {
         job = _jobId(job);
         slot %= j.slots;
         uint256 id = _last(job, slot);
-        if (id != 0 && escrow.assignmentOf(id).closedAt == 0) return;
+        if (id != 0 && lens.assignmentOf(id).closedAt == 0) return;
         uint256 licence = 1 + (node % NODES);
         if (licences.nodeOf(licence) == address(0)) return;
         Placement memory p = Placement({job: job, slot: slot, licence: licence, expiry: type(uint64).max});
         (bytes32 r, bytes32 vs) = vm.signCompact(
             nodeKeys[licence - 1],
             _typed(
-                "Epochal JobEscrow",
-                address(escrow),
+                "Epochal Placements",
+                address(placements),
                 keccak256(
                     abi.encode(
                         keccak256(
@@ -202,19 +193,19 @@ contract EscrowHandler is Test {
             )
         );
         vm.prank(orchestrator);
-        assignments.push(escrow.assign(p, r, vs));
+        assignments.push(placements.assign(p, r, vs));
         ++done["assign"];
     }
 
     function closeAssignment(uint256 which, uint256 who) external {
         if (assignments.length == 0) return;
         uint256 id = assignments[which % assignments.length];
-        AssignmentView memory a = escrow.assignmentOf(id);
+        AssignmentView memory a = lens.assignmentOf(id);
         if (a.closedAt != 0) return;
-        address owner = escrow.jobOf(AssignmentIds.jobOf(id)).owner;
+        address owner = lens.jobOf(AssignmentIds.jobOf(id)).owner;
         address[4] memory parties = [orchestrator, owner, a.payee, a.node];
         vm.prank(parties[who % 4]);
-        escrow.closeAssignment(id);
+        placements.closeAssignment(id);
         ++done["closeAssignment"];
         _look(id);
     }
@@ -236,7 +227,7 @@ contract EscrowHandler is Test {
     // The committee: with a quorum of its keys it may say anything
 
     function report(uint256 seed) external {
-        uint256 over = (_now() - GENESIS) / EPOCH;
+        uint256 over = (_now() - genesis) / EPOCH;
         if (over == 0 || assignments.length == 0) return;
         uint64 epoch = uint64(over - 1 - (seed % 8 == 0 && over > 1 ? 1 : 0));
         if (everFinal && epoch <= lastEpoch) return;
@@ -309,9 +300,9 @@ contract EscrowHandler is Test {
         if (assignments.length == 0) return;
         uint256[] memory one = new uint256[](1);
         one[0] = assignments[which % assignments.length];
-        uint40 before = escrow.assignmentOf(one[0]).held;
+        uint40 before = lens.assignmentOf(one[0]).held;
         escrow.releaseHeld(one);
-        if (escrow.assignmentOf(one[0]).held < before) ++done["release"];
+        if (lens.assignmentOf(one[0]).held < before) ++done["release"];
         _look(one[0]);
     }
 
@@ -329,6 +320,7 @@ contract EscrowHandler is Test {
         if (!found) return;
         escrow.withdrawRefund(_jobId(job));
         escrow.sendToBurn(_jobId(job));
+        escrow.sendToProtocol(_jobId(job));
         ++done["withdrawAndBurn"];
     }
 
@@ -341,7 +333,7 @@ contract EscrowHandler is Test {
     /// @dev All leave, the network is reported on well past all appeal spans, everything due is done.
     function finish() external {
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
-            JobView memory j = escrow.jobOf(job);
+            JobView memory j = lens.jobOf(job);
             if (_now() < j.startsAt) _pass(j.startsAt - _now());
             if (!j.leaving && _now() < j.stop) {
                 vm.prank(j.owner);
@@ -349,16 +341,17 @@ contract EscrowHandler is Test {
             }
         }
         _pass(20_000);
-        for (uint64 job = 1; job <= escrow.jobCount(); ++job) if (!escrow.jobOf(job).closed) escrow.closeJob(job);
+        for (uint64 job = 1; job <= escrow.jobCount(); ++job) if (!lens.jobOf(job).closed) escrow.closeJob(job);
         escrow.releaseHeld(assignments);
         escrow.claim(assignments);
         for (uint256 i = 0; i < assignments.length; ++i) {
-            if (escrow.assignmentOf(assignments[i]).closedAt == 0) escrow.closeAssignment(assignments[i]);
+            if (lens.assignmentOf(assignments[i]).closedAt == 0) placements.closeAssignment(assignments[i]);
             _look(assignments[i]);
         }
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
             escrow.withdrawRefund(job);
             escrow.sendToBurn(job);
+            escrow.sendToProtocol(job);
         }
     }
 
@@ -378,7 +371,7 @@ contract EscrowHandler is Test {
 
     function _job(uint64 seed) private view returns (bool found, JobView memory j) {
         found = escrow.jobCount() != 0;
-        if (found) j = escrow.jobOf(_jobId(seed));
+        if (found) j = lens.jobOf(_jobId(seed));
     }
 
     function _last(uint64 job, uint32 slot) private view returns (uint256) {
@@ -396,7 +389,7 @@ contract EscrowHandler is Test {
 
     /// @dev No counter of an assignment ever falls, nor does what was released.
     function _look(uint256 id) private {
-        AssignmentView memory a = escrow.assignmentOf(id);
+        AssignmentView memory a = lens.assignmentOf(id);
         AssignmentView storage b = seen[id];
         uint256 released = uint256(a.accounted) - a.earned - a.held;
         uint256 releasedBefore = uint256(b.accounted) - b.earned - b.held;
@@ -419,7 +412,7 @@ contract EscrowHandler is Test {
         p = Published(epoch, ids, new uint64[](n), new uint64[](n), new bytes32[](0));
         bytes32[] memory hashes = new bytes32[](n);
         for (uint256 i = 0; i < n; ++i) {
-            AssignmentView memory a = escrow.assignmentOf(ids[i]);
+            AssignmentView memory a = lens.assignmentOf(ids[i]);
             uint256 draw = uint256(keccak256(abi.encode(seed, i)));
             if (draw % 8 == 0) {
                 // A hostile leaf.
@@ -469,33 +462,20 @@ contract EscrowHandler is Test {
         }
     }
 
+    /// @dev Every member gets a new key, and the set is replaced at once.
     function _replace(uint256 seed) private {
-        address[] memory signers = _newCommittee(seed);
+        address[] memory signers = _keys(vm.toString(seed));
+        vm.prank(address(registry));
         attestations.replaceCommittee(signers);
         (, , uint40 finalAt) = attestations.pendingReport();
         assertEq(finalAt, 0, "a replaced set's report is still pending");
         ++done["replace"];
     }
 
-    /// @dev Keys in the order of their addresses.
-    function _newCommittee(uint256 seed) private returns (address[] memory signers) {
-        delete oracleKeys;
-        signers = new address[](ORACLES);
-        for (uint256 i = 0; i < ORACLES; ++i) {
-            oracleKeys.push(1 + (uint256(keccak256(abi.encode("oracle", seed, i))) >> 8));
-        }
-        for (uint256 i = 0; i < ORACLES; ++i) {
-            for (uint256 j = i; j > 0 && vm.addr(oracleKeys[j - 1]) > vm.addr(oracleKeys[j]); --j) {
-                (oracleKeys[j - 1], oracleKeys[j]) = (oracleKeys[j], oracleKeys[j - 1]);
-            }
-        }
-        for (uint256 i = 0; i < ORACLES; ++i) signers[i] = vm.addr(oracleKeys[i]);
-    }
-
     function _newNode(uint256 i) private {
         nodeKeys.push(1 + (uint256(keccak256(abi.encode("node", i))) >> 8));
         address holder = address(uint160(0xA000 + i));
-        _link(licences.mint(holder), holder);
+        _link(licences.mint(holder, Kind.Standard), holder);
     }
 
     function _link(uint256 licence, address holder) private {
@@ -516,13 +496,6 @@ contract EscrowHandler is Test {
         );
         vm.prank(holder);
         licences.link(licence, node, type(uint64).max, r, vs);
-    }
-
-    function _typed(string memory name, address place, bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(DOMAIN_TYPE, keccak256(bytes(name)), keccak256("1"), block.chainid, place)
-        );
-        return keccak256(bytes.concat(hex"1901", domain, structHash));
     }
 
     function _sort(uint256[] memory list) private pure {
