@@ -114,7 +114,7 @@ class Network:
 
     def job(self, job: int) -> dict[str, Any]:
         """A job as it stands: the fields of the contracts' `JobView` by name."""
-        return named(self.escrow, "jobOf", self.escrow.functions.jobOf(job).call())
+        return named(self.lens, "jobOf", self.lens.functions.jobOf(job).call())
 
     def clock(self, tick: int) -> EpochClock:
         """The network's epochs, measured in ticks of `tick` seconds."""

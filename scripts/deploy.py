@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 from ape.cli import ConnectedProviderCommand, account_option
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # ape runs this file outside of the project's packages
 
 from chain.client import Chain
 from chain.transactions import Wallet

@@ -152,4 +152,4 @@ def _names(order: Order, plan: Plan) -> dict[str, str]:
         if address:
             known = to_checksum_address(address)
             names[known] = f"{names[known]}, {name}" if known in names else name
-    return names
+    return names | {order.deployer.address: "deployer"}

@@ -5,9 +5,10 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IJobEscrow} from "../interfaces/IJobEscrow.sol";
-import {Status as Trust} from "../interfaces/ITrustRegistry.sol";
+import {ITrustRegistry} from "../interfaces/ITrustRegistry.sol";
 import {Account} from "../libraries/Accrual.sol";
 import {AssignmentIds} from "../libraries/AssignmentIds.sol";
+import {Freezing} from "../libraries/Freezing.sol";
 import {Money, Rates, Tally, TallyView} from "../libraries/Money.sol";
 import {Subjects} from "../libraries/Subjects.sol";
 import {EscrowParts} from "./EscrowBase.sol";
@@ -21,6 +22,7 @@ contract JobEscrow is Settlement {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
     using Money for *;
+    using Freezing for ITrustRegistry;
 
     constructor(
         EscrowParts memory parts,
@@ -70,7 +72,7 @@ contract JobEscrow is Settlement {
         uint256 amount = due - _outflows[job].refunded;
         if (amount == 0) return;
         uint48 account = j.account;
-        require(!_frozen(Subjects.csp(account)) || _stalled(), JobEscrow_MoneyFrozen(Subjects.csp(account)));
+        require(!trust.isFrozen(Subjects.csp(account)) || _stalled(), JobEscrow_MoneyFrozen(Subjects.csp(account)));
         _outflows[job].refunded = due.toUint128();
         address owner = accounts.ownerOf(account);
         emit Refunded(job, owner, amount);
@@ -150,13 +152,7 @@ contract JobEscrow is Settlement {
     /// @dev Whether an assignment's licence or node is frozen.
     function _waits(uint256 assignment) private view returns (bool) {
         Parties memory parties = _parties[assignment];
-        return _frozen(Subjects.licence(parties.licence)) || _frozen(Subjects.node(parties.node));
-    }
-
-    /// @dev A freeze holds money back, whatever else stands against the subject.
-    function _frozen(uint256 subject) private view returns (bool) {
-        (uint40 until, , ) = trust.standingOf(subject, Trust.Frozen);
-        return block.timestamp < until;
+        return trust.isFrozen(Subjects.licence(parties.licence)) || trust.isFrozen(Subjects.node(parties.node));
     }
 
     /// @dev All that is the CSP's so far; never falls. The money for time that the job gave up is its at once. Closing adds what

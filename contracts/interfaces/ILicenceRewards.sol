@@ -78,12 +78,12 @@ interface ILicenceRewards {
     /// contract or an operator of its calls: a custodian couldn't pass on what strangers push to it, so it stays with the
     /// licence. No licence keeps another waiting.
     /// @return amount minted in all, in the token's smallest unit
-    function claim(uint256[] calldata licences) external returns (uint256 amount);
+    function claim(uint256[] calldata ids) external returns (uint256 amount);
 
     /// @notice Mints the rewards of the caller's licences, or of those whose holder made the caller an ERC-721 operator, to a
     /// recipient. Frozen ones wait; genesis ones can't.
     /// @return amount minted in all, in the token's smallest unit
-    function claimTo(uint256[] calldata licences, address recipient) external returns (uint256 amount);
+    function claimTo(uint256[] calldata ids, address recipient) external returns (uint256 amount);
 
     /// @notice What a claim would mint for the licence if nothing stands against it, in the token's smallest unit.
     function claimable(uint256 licence) external view returns (uint256);
@@ -92,7 +92,7 @@ interface ILicenceRewards {
     function availabilityOf(uint256 licence) external view returns (Availability memory);
 
     /// @notice The same of many licences, for those who build the tree.
-    function availabilitiesOf(uint256[] calldata licences) external view returns (Availability[] memory);
+    function availabilitiesOf(uint256[] calldata ids) external view returns (Availability[] memory);
 
     /// @notice What one licence of a kind gets for `secs` seconds of its availability, in the token's smallest unit.
     function emission(Kind kind, uint256 secs) external view returns (uint256);

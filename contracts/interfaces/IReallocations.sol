@@ -22,7 +22,8 @@ struct ReallocationBatch {
 /// uint40), hashed twice. A single request is a tree of one leaf: the leaf's hash is the root and its proof is empty.
 /// @param id the request's own, not zero: carried out once, and the key by which orchestrators know a delivery from a repeat
 /// @param assignment whose node failed
-/// @param reason 1 missed epochs, 2 outage, as in the job's policy
+/// @param reason 1 missed epochs, 2 outage, each as in the job's policy; 3 the licence or its node is suspended or blacklisted; 4 declared
+/// maintenance, where the policy has any
 /// @param asOf UNIX seconds as of which the assignment closes: in the batch's epoch, not in the future, not before it opened
 struct Reallocation {
     bytes32 id;
@@ -126,6 +127,8 @@ interface IReallocations {
     error Reallocations_WrongTerms(bytes32 shown, bytes32 terms);
     /// @notice The job's policy asks for no other node on that ground.
     error Reallocations_ReasonNotInPolicy(uint8 reason);
+    /// @notice Neither the licence nor its node is suspended or blacklisted.
+    error Reallocations_NotOutcast(uint256 licence, address node);
     /// @notice The assignment isn't open for as long as the policy's ground takes; it is at `earliest` (UNIX seconds).
     error Reallocations_TooSoon(uint256 assignment, uint256 earliest);
     /// @notice The slot may be asked for again from `until` (UNIX seconds) on.

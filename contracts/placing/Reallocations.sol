@@ -17,10 +17,12 @@ import {
     Request,
     RequestState
 } from "../interfaces/IReallocations.sol";
+import {ITrustRegistry, Status} from "../interfaces/ITrustRegistry.sol";
 import {Account} from "../libraries/Accrual.sol";
 import {AssignmentIds} from "../libraries/AssignmentIds.sol";
 import {Permissions} from "../libraries/Permissions.sol";
 import {Policy, PolicyRules} from "../libraries/Policy.sol";
+import {Subjects} from "../libraries/Subjects.sol";
 import {Timing} from "../libraries/Timing.sol";
 
 /// @title Reallocations
@@ -35,6 +37,8 @@ contract Reallocations is IReallocations, EIP712 {
     );
     uint8 private constant MISSED_EPOCHS = 1;
     uint8 private constant OUTAGE = 2;
+    uint8 private constant OUTCAST = 3;
+    uint8 private constant MAINTENANCE = 4;
     /// @dev The deadline of a slot that the CSP reopened.
     uint40 private constant NEVER = type(uint40).max;
 
@@ -213,12 +217,26 @@ contract Reallocations is IReallocations, EIP712 {
 
     /// @dev Reverts unless the policy knows the reason and the assignment is old enough for it to be true.
     function _requireGrounds(Reallocation calldata r, uint40 openedAt, Policy calldata policy) private view {
+        if (r.reason == OUTCAST) return _requireOutcast(r.assignment);
+        // Declared maintenance has begun, or is about to: the oracles see when, and the policy says whether there is any.
+        if (r.reason == MAINTENANCE && policy.maintenanceSeconds != 0) return;
         uint256 failing = 0;
         if (r.reason == MISSED_EPOCHS) failing = uint256(policy.missedEpochs) * EPOCH_LENGTH;
         if (r.reason == OUTAGE) failing = policy.outageSeconds;
         require(failing != 0, Reallocations_ReasonNotInPolicy(r.reason));
         uint256 earliest = openedAt + failing;
         require(block.timestamp >= earliest, Reallocations_TooSoon(r.assignment, earliest));
+    }
+
+    /// @dev Reverts unless the licence or its node is suspended or blacklisted.
+    function _requireOutcast(uint256 assignment) private view {
+        (, uint256 licence, address node) = escrow.partiesOf(assignment);
+        ITrustRegistry trust = placements.trust();
+        require(
+            trust.statusOf(Subjects.licence(licence)) >= Status.Suspended ||
+                trust.statusOf(Subjects.node(node)) >= Status.Suspended,
+            Reallocations_NotOutcast(licence, node)
+        );
     }
 
     function _startOf(uint64 epoch) private view returns (uint256) {

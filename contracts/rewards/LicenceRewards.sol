@@ -10,6 +10,7 @@ import {Availability, ILicenceRewards, RewardSettings} from "../interfaces/ILice
 import {INetworkToken} from "../interfaces/INetworkToken.sol";
 import {INodeLicense, Kind} from "../interfaces/INodeLicense.sol";
 import {ITrustRegistry, Status} from "../interfaces/ITrustRegistry.sol";
+import {Freezing} from "../libraries/Freezing.sol";
 import {LeafProof} from "../libraries/LeafProof.sol";
 import {Curve, Schedules} from "../libraries/Schedules.sol";
 import {Subjects} from "../libraries/Subjects.sol";
@@ -18,6 +19,7 @@ import {Timing} from "../libraries/Timing.sol";
 /// @title LicenceRewards
 /// @dev Settling moves seconds only; money follows from them when it is minted. Nobody governs here.
 contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
+    using Freezing for ITrustRegistry;
     using Math for uint256;
     using SafeCast for uint256;
     using Schedules for *;
@@ -121,11 +123,10 @@ contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
 
     /// @inheritdoc ILicenceRewards
     // slither-disable-next-line reentrancy-no-eth -- each licence is booked before its mint, and the token calls nobody
-    function claim(uint256[] calldata licences_) external nonReentrant returns (uint256 amount) {
-        // slither-disable-next-line uninitialized-local -- no table is read yet
+    function claim(uint256[] calldata ids) external nonReentrant returns (uint256 amount) {
         bytes[4] memory tables;
-        for (uint256 i = 0; i < licences_.length; ++i) {
-            uint256 licence = licences_[i];
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 licence = ids[i];
             if (!_due(licence)) continue;
             Kind kind = licences.kindOf(licence);
             address holder = licences.ownerOf(licence);
@@ -140,12 +141,11 @@ contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ILicenceRewards
-    function claimTo(uint256[] calldata licences_, address recipient) external nonReentrant returns (uint256 amount) {
+    function claimTo(uint256[] calldata ids, address recipient) external nonReentrant returns (uint256 amount) {
         require(recipient != address(0), LicenceRewards_ZeroRecipient());
-        // slither-disable-next-line uninitialized-local -- no table is read yet
         bytes[4] memory tables;
-        for (uint256 i = 0; i < licences_.length; ++i) {
-            uint256 licence = licences_[i];
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 licence = ids[i];
             Kind kind = licences.kindOf(licence);
             require(_actsFor(licences.ownerOf(licence)), LicenceRewards_NotHolder(licence, msg.sender));
             require(kind != Kind.Genesis, LicenceRewards_FixedRecipients(licence));
@@ -169,9 +169,9 @@ contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc ILicenceRewards
-    function availabilitiesOf(uint256[] calldata licences_) external view returns (Availability[] memory all) {
-        all = new Availability[](licences_.length);
-        for (uint256 i = 0; i < licences_.length; ++i) all[i] = _availability[licences_[i]];
+    function availabilitiesOf(uint256[] calldata ids) external view returns (Availability[] memory all) {
+        all = new Availability[](ids.length);
+        for (uint256 i = 0; i < ids.length; ++i) all[i] = _availability[ids[i]];
     }
 
     /// @inheritdoc ILicenceRewards
@@ -224,9 +224,8 @@ contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
     function _due(uint256 licence) private returns (bool) {
         Availability storage a = _availability[licence];
         if (a.earned == a.claimed) return false;
-        Status status = trust.statusOf(Subjects.licence(licence));
-        if (status != Status.Frozen) return true;
-        emit RewardWaits(licence, status);
+        if (!trust.isFrozen(Subjects.licence(licence))) return true;
+        emit RewardWaits(licence, Status.Frozen);
         return false;
     }
 

@@ -10,7 +10,8 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IAttestations} from "../interfaces/IAttestations.sol";
 import {DutyView, IOraclePay} from "../interfaces/IOraclePay.sol";
 import {IOracleRegistry} from "../interfaces/IOracleRegistry.sol";
-import {ITrustRegistry, Status} from "../interfaces/ITrustRegistry.sol";
+import {ITrustRegistry} from "../interfaces/ITrustRegistry.sol";
+import {Freezing} from "../libraries/Freezing.sol";
 import {LeafProof} from "../libraries/LeafProof.sol";
 import {Subjects} from "../libraries/Subjects.sol";
 
@@ -18,6 +19,7 @@ import {Subjects} from "../libraries/Subjects.sol";
 contract OraclePay is IOraclePay, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
+    using Freezing for ITrustRegistry;
 
     uint8 private constant KIND_ORACLE = 3;
 
@@ -103,7 +105,7 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
     /// @inheritdoc IOraclePay
     function claim(address[] calldata members) external nonReentrant {
         for (uint256 i = 0; i < members.length; ++i) {
-            if (trust.statusOf(Subjects.oracle(members[i])) != Status.Frozen) _pay(members[i]);
+            if (!trust.isFrozen(Subjects.oracle(members[i]))) _pay(members[i]);
         }
     }
 

@@ -23,7 +23,12 @@ from tests.contract.world import (
     refused,
 )
 
-EVIDENCE, TARGET, FLOOR, WINDOW, MINIMUM, SHARE, *_ = STRICT.abi_values()
+FIELDS = "evidence target floor window minimum share penalty missed outage answer cooldown maintenance".split()
+
+
+def policy_with(**changes: int) -> tuple[int, ...]:
+    """The strict policy as the contract takes it, whatever its values."""
+    return tuple({**dict(zip(FIELDS, STRICT.abi_values(), strict=True)), **changes}.values())
 
 
 @pytest.fixture
@@ -81,20 +86,22 @@ def test_create_job__starts_in_the_past__is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "policy"),
+    ("rule", "changes"),
     [
-        ("evidence is 1 (liveness), 2 (health) or 3 (probe)", (0, TARGET, FLOOR, WINDOW, MINIMUM, SHARE)),
-        ("evidence is 1 (liveness), 2 (health) or 3 (probe)", (4, TARGET, FLOOR, WINDOW, MINIMUM, SHARE)),
-        ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", (1, TARGET, TARGET + 1, WINDOW, MINIMUM, SHARE)),
-        ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", (1, 0, 0, WINDOW, MINIMUM, SHARE)),
-        ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", (1, 1_000_001, FLOOR, WINDOW, MINIMUM, SHARE)),
-        ("windowEpochs >= 1", (1, TARGET, FLOOR, 0, MINIMUM, SHARE)),
-        ("cspSharePpm <= 1000000", (1, TARGET, FLOOR, WINDOW, MINIMUM, 1_000_001)),
+        ("evidence is 1 (liveness), 2 (health) or 3 (probe)", {"evidence": 0}),
+        ("evidence is 1 (liveness), 2 (health) or 3 (probe)", {"evidence": 4}),
+        ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", {"floor": 980_001}),
+        ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", {"target": 0, "floor": 0}),
+        ("floorPpm <= targetPpm, 0 < targetPpm <= 1000000", {"target": 1_000_001}),
+        ("windowEpochs >= 1", {"window": 0}),
+        ("cspSharePpm <= 1000000", {"share": 1_000_001}),
+        ("penaltyPpm <= 1000000", {"penalty": 1_000_001}),
+        ("answerSeconds >= 1 where missedEpochs or outageSeconds ask for another node", {"outage": 1, "answer": 0}),
     ],
 )
-def test_create_job__policy_out_of_bounds__is_refused(world: World, rule: str, policy: tuple[int, ...]) -> None:
+def test_create_job__policy_out_of_bounds__is_refused(world: World, rule: str, changes: dict[str, int]) -> None:
     with refused("Policy_Violated", rule=rule):
-        world.create_job(policy=policy)
+        world.create_job(policy=policy_with(**changes))
 
 
 def test_create_job__token_not_allowed__is_refused(world: World) -> None:

@@ -91,7 +91,9 @@ def test_assign__job_stopped__is_refused(world: World, job: int) -> None:
 def test_assign__in_the_block_of_the_stop__is_refused(world: World, job: int) -> None:
     acceptance = world.acceptance(job, 0, world.linked[0])
     with refused("JobEscrow_JobNotRunning"):
-        world.together((world.csp, world.escrow.stopJob(job)), (world.orchestrator, world.placements.assign(*acceptance)))
+        world.together(
+            (world.csp, world.escrow.stopJob(job)), (world.orchestrator, world.placements.assign(*acceptance))
+        )
 
 
 def test_assign__unknown_slot__is_refused(world: World, job: int) -> None:
@@ -122,7 +124,7 @@ def test_assign__licence_that_does_not_exist__is_refused(world: World, job: int,
 def test_assign__acceptance_expired__is_refused(world: World, job: int) -> None:
     expiry = world.now + 10
     acceptance = world.acceptance(job, 0, world.linked[0], expiry=expiry)
-    with refused("JobEscrow_AcceptanceExpired", expiry=expiry):
+    with refused("Placements_AcceptanceExpired", expiry=expiry):
         world.at(expiry + 1).do(world.orchestrator, world.placements.assign(*acceptance))
 
 
@@ -138,31 +140,31 @@ def test_assign__in_the_acceptances_last_second__is_accepted(world: World, job: 
     ids=lambda changes: " ".join(changes),
 )
 def test_assign__acceptance_says_something_else__is_refused(world: World, job: int, changes: dict[str, Any]) -> None:
-    with refused("JobEscrow_WrongAcceptance", node=world.linked[0].node.address):
+    with refused("Placements_WrongAcceptance", node=world.linked[0].node.address):
         assign(world, job, **changes)
 
 
 def test_assign__expiry_changed_after_signing__is_refused(world: World, job: int) -> None:
     placement, r, vs = world.acceptance(job, 0, world.linked[0], expiry=world.now + 10)
-    with refused("JobEscrow_WrongAcceptance"):
+    with refused("Placements_WrongAcceptance"):
         world.do(world.orchestrator, world.placements.assign((*placement[:3], placement[3] + 1), r, vs))
 
 
 def test_assign__acceptance_for_another_chain__is_refused(world: World, job: int) -> None:
     domain = Acceptance.domain(1, world.network.addresses.escrow)
-    with refused("JobEscrow_WrongAcceptance"):
+    with refused("Placements_WrongAcceptance"):
         assign(world, job, domain=domain)
 
 
 def test_assign__acceptance_for_another_contract__is_refused(world: World, job: int) -> None:
     domain = Acceptance.domain(world.chain.chain_id, world.network.addresses.attestations)
-    with refused("JobEscrow_WrongAcceptance"):
+    with refused("Placements_WrongAcceptance"):
         assign(world, job, domain=domain)
 
 
 def test_assign__acceptance_of_another_node__is_refused(world: World, job: int) -> None:
     placement, r, vs = world.acceptance(job, 0, world.linked[1], licence=world.linked[0].id)
-    with refused("JobEscrow_WrongAcceptance", recovered=world.linked[1].node.address):
+    with refused("Placements_WrongAcceptance", recovered=world.linked[1].node.address):
         world.do(world.orchestrator, world.placements.assign((job, 0, world.linked[0].id, placement[3]), r, vs))
 
 
@@ -170,7 +172,7 @@ def test_assign__acceptance_used_before__is_refused(world: World, job: int) -> N
     acceptance = world.acceptance(job, 0, world.linked[0])
     world.do(world.orchestrator, world.placements.assign(*acceptance))
     world.close(pack(job, 0, 1))
-    with refused("JobEscrow_WrongAcceptance"):
+    with refused("Placements_WrongAcceptance"):
         world.do(world.orchestrator, world.placements.assign(*acceptance))
 
 

@@ -14,6 +14,7 @@ from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from chain.client import Chain
+from chain.deployment.roles import Role
 from chain.errors import error_class
 from chain.network import Network, NetworkSettings, Timing, deploy
 from chain.transactions import Call, SteppedSender, Wallet
@@ -138,6 +139,9 @@ class World:
         self.do(self.csp, self.token.mint(self.csp.address, 10**15))
         self.do(self.csp, self.token.approve(network.addresses.escrow, 10**15))
         self.do(self.csp, self.accounts.open())
+        # Committees are the registry's business; tests of Attestations act in its place.
+        grant = network.authority.functions.grantRole(int(Role.COMMITTEE), self.admin.address, 0)
+        self.do(self.admin, grant)
         self.account = 1
         self.linked = [self.new_licence(i) for i in range(1, 6)]
 

@@ -114,7 +114,7 @@ contract CredentialsTest is Test {
         vm.expectRevert(abi.encodeWithSelector(ICredentials.Credentials_NotYetIssued.selector, c.issuedAt));
         _present(c, key);
         c = _issue(KYC);
-        c.expiry = uint64(block.timestamp);
+        c.expiry = uint64(vm.getBlockTimestamp());
         vm.expectRevert(abi.encodeWithSelector(ICredentials.Credentials_Expired.selector, c.expiry));
         _present(c, key);
     }
@@ -144,10 +144,10 @@ contract CredentialsTest is Test {
         vm.prank(verifier);
         credentials.revoke(subject, KYC);
         assertEq(credentials.validUntil(subject, KYC), 0);
-        _expectOutdated(c.issuedAt, uint64(block.timestamp));
+        _expectOutdated(c.issuedAt, uint64(vm.getBlockTimestamp()));
         _present(c, key);
         Credential memory unpresented = _issue(KYC);
-        _expectOutdated(unpresented.issuedAt, uint64(block.timestamp));
+        _expectOutdated(unpresented.issuedAt, uint64(vm.getBlockTimestamp()));
         _present(unpresented, key);
         skip(1);
         _present(_issue(KYC), key);
@@ -159,9 +159,9 @@ contract CredentialsTest is Test {
         skip(1);
         vm.prank(verifier);
         credentials.revoke(subject, KYC);
-        _expectOutdated(c.issuedAt, uint64(block.timestamp));
+        _expectOutdated(c.issuedAt, uint64(vm.getBlockTimestamp()));
         _present(c, key);
-        assertEq(credentials.revokedAt(verifier, subject, KYC), block.timestamp);
+        assertEq(credentials.revokedAt(verifier, subject, KYC), vm.getBlockTimestamp());
     }
 
     function test_revoke__by_another_verifier__leaves_it() external {
@@ -187,9 +187,9 @@ contract CredentialsTest is Test {
         credentials.revokeAll(subject, KYC);
         assertEq(credentials.validUntil(subject, KYC), 0);
         assertTrue(credentials.valid(subject, KYB), "another kind");
-        _expectOutdated(a.issuedAt, uint64(block.timestamp));
+        _expectOutdated(a.issuedAt, uint64(vm.getBlockTimestamp()));
         _present(a, key);
-        _expectOutdated(b.issuedAt, uint64(block.timestamp));
+        _expectOutdated(b.issuedAt, uint64(vm.getBlockTimestamp()));
         _present(b, secondKey);
         skip(1);
         _present(_issue(KYC), secondKey);
@@ -256,7 +256,8 @@ contract CredentialsTest is Test {
     }
 
     function _issue(uint8 kind) private view returns (Credential memory) {
-        return Credential(subject, kind, "document", uint64(block.timestamp), uint64(block.timestamp + FOR));
+        return
+            Credential(subject, kind, "document", uint64(vm.getBlockTimestamp()), uint64(vm.getBlockTimestamp() + FOR));
     }
 
     function _present(Credential memory c, uint256 key_) private {

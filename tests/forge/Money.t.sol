@@ -25,7 +25,7 @@ contract MoneyTest is Test {
             rest -= part;
             paid += rates.net(part);
         }
-        uint256 sum = paid + t.refundDue(rates) + t.burnDue(rates) + rates.gross(t.held);
+        uint256 sum = paid + t.protocolDue(rates) + t.refundDue(rates) + t.burnDue(rates) + rates.gross(t.held);
         assertLe(sum, t.booked(rates), "more than the seconds cost");
         assertLe(t.booked(rates), sum + 2 * (ASSIGNMENTS + 3) + 1, "two floors take more than two wei of a part");
     }
@@ -47,6 +47,7 @@ contract MoneyTest is Test {
         assertGe(rates.net(later.earned), rates.net(t.earned), "net");
         assertGe(later.refundDue(rates), t.refundDue(rates), "refund");
         assertGe(later.burnDue(rates), t.burnDue(rates), "burn");
+        assertGe(later.protocolDue(rates), t.protocolDue(rates), "protocol");
         assertGe(later.booked(rates), t.booked(rates), "booked");
     }
 

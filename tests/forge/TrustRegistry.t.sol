@@ -168,7 +168,7 @@ contract TrustRegistryTest is Test {
             skip(i % 8 == 7 ? draw % 200 days : draw % 12 days);
             uint40 until = _in(1 + (uint256(uint64(draw >> 64)) % FREEZE));
             try trust.freeze(subject, until, REASON, EVIDENCE) {
-                spans[count++] = [block.timestamp, until];
+                spans[count++] = [vm.getBlockTimestamp(), until];
             } catch {}
         }
         for (uint256 i = 0; i < count; ++i) {
@@ -395,7 +395,7 @@ contract TrustRegistryTest is Test {
     }
 
     function _in(uint256 span) private view returns (uint40) {
-        return uint40(block.timestamp + span);
+        return uint40(vm.getBlockTimestamp() + span);
     }
 
     function _frozenWithin(

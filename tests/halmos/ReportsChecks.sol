@@ -45,24 +45,27 @@ contract ReportsChecks {
         assert(now_.place(0) == r.place(2));
     }
 
-    /// @dev Epochs strictly forward: what {Attestations} requires before it submits carries over to the next word.
+    /// @dev Epochs strictly forward: what {Attestations} requires before it submits keeps the word in order.
     function check_submit__keeps_epochs_rising__and_the_rest(
-        uint256 word,
+        uint32 lastEpoch,
+        uint40 lastAt,
+        uint112 rest,
         uint32 epoch,
-        uint40 time,
-        uint40 finalAt,
-        uint40 later
+        uint40 finalAt
     ) external pure {
-        Reports r = _reachable(word).asOf(time);
-        (, uint40 pendingAt) = r.pending();
-        (uint32 lastEpoch, uint40 lastAt) = r.last();
-        if (pendingAt != 0 || (lastAt != 0 && epoch <= lastEpoch) || finalAt <= time || lastAt > time) return;
+        uint256 word = (uint256(lastEpoch) << 72) | (uint256(lastAt) << 104) | (uint256(rest) << 144);
+        Reports r = _reachable(word);
+        // Its epoch is later, and its time is, since the last one is final already.
+        if ((lastAt != 0 && epoch <= lastEpoch) || finalAt <= lastAt) return;
         Reports s = r.submit(epoch, finalAt);
         (uint32 e, uint40 moment) = s.pending();
         assert(e == epoch && moment == finalAt);
         assert(Reports.unwrap(s) >> 72 == Reports.unwrap(r) >> 72);
         assert(_ordered(s));
-        assert(_ordered(s.asOf(later)));
+    }
+
+    function check_asOf__keeps_the_order(uint256 word, uint40 time) external pure {
+        assert(_ordered(_reachable(word).asOf(time)));
     }
 
     function check_veto__drops_the_pending__and_marks_its_epoch(uint256 word, uint40 time) external pure {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What settlement and its floors promise, decided by Z3 over the integers.
 
-Division by an unknown number is beyond Halmos' solvers on words of 256 bits, and so are long chains of minima. So the formulas of
-`Money.sol` and of {Accrual.applyLeaf} stand here once more, for any price, any length of an epoch, any share and any seconds. That
+Division by an unknown number is beyond Halmos' solvers on words of 256 bits, and so are long chains of minima. So the
+formulas of `Money.sol` and of {Accrual.applyLeaf} stand here once more, for any price, epoch, share and seconds. That
 is a proof about these formulas, not about the bytecode; words don't overflow with them, which Halmos does decide.
 
     python integers.py [--seconds 60]        one line of JSON for each lemma
@@ -42,7 +42,7 @@ class Lemma:
         return q
 
     def sign(self, k: z3.ArithRef, d: z3.ArithRef) -> None:
-        """Reminds the solver that a product of two positives is positive, which is all it needs of multiplication here."""
+        """Reminds the solver that a product of two positives is positive: all it needs of multiplication."""
         self.solver.add(z3.Or(k < 0, k * d >= 0))
 
 

@@ -4,8 +4,8 @@
     make symbolic ARGS="--contract ReportsChecks"
     make symbolic ARGS="--seconds 300"                 # for each question to the solver
 
-Halmos can't be installed next to eth-ape (they want different versions of rich), so it gets an environment of its own under .cache.
-A check that starts with `check_witness_` must be refuted: it shows that the checks around it aren't true of nothing at all.
+Halmos can't be installed next to eth-ape (they want different versions of rich): it gets an environment of its own
+under .cache. A check called `check_witness_...` must be refuted: it shows that those around it speak of something.
 """
 
 from __future__ import annotations
@@ -72,9 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{'ok ' if o.good else 'NO '} {o.outcome:12} {o.seconds:7.1f} s  {o.group}: {o.name}")
     proved = sum(o.outcome == "proved" for o in outcomes)
     wrong = [o for o in outcomes if not o.good]
-    print(
-        f"symbolic: {len(outcomes)} checks, {proved} proved, {sum(o.outcome == 'not decided' for o in outcomes)} not decided, {len(wrong)} wrong"
-    )
+    undecided = sum(o.outcome == "not decided" for o in outcomes)
+    print(f"symbolic: {len(outcomes)} checks, {proved} proved, {undecided} not decided, {len(wrong)} wrong")
     return 1 if wrong else 0
 
 

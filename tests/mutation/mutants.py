@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small faults put into Solidity, one at a time. Pure: text in, mutants out.
 
-A tokenizer keeps comments, strings, imports and NatSpec out of reach; bodies of functions only are changed. A mutant that the
+A tokenizer keeps comments, strings, imports and NatSpec out of reach; bodies of functions only are changed. What the
 compiler refuses is no mutant, so operators may propose freely.
 """
 
@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 TOKEN = re.compile(
     r"(?P<comment>//[^\n]*|/\*.*?\*/)"
@@ -239,6 +240,6 @@ def _swapped(ts: list[Token], opening: int, source: str) -> Iterator[tuple[str, 
             cuts += [ts[j].start, ts[j].end]
     cuts.append(ts[close].start)
     spans = list(zip(cuts[::2], cuts[1::2], strict=True))
-    for (a, b), (c, d) in zip(spans, spans[1:], strict=False):
+    for (a, b), (c, d) in pairwise(spans):
         if source[a:b].strip() != source[c:d].strip():
             yield "swapped arguments", a, d, f"\0{c}:{d}\0{source[b:c]}\0{a}:{b}\0"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make prove`: long invariant campaigns, symbolic checks and long property tests; writes the figures into docs/proofs.md.
+"""`make prove`: long invariant campaigns, symbolic checks, long property tests; figures go to docs/proofs.md.
 
     make prove ARGS="--only invariants --match Escrow"
     make prove ARGS="--report"                         # only writes the page again
@@ -142,7 +142,8 @@ def table(results: dict[str, Any]) -> str:
             "|---|---|---:|---:|---:|---|",
         ]
         lines += [
-            f"| {r['suite']} | {r['name'].removeprefix('invariant_').replace('_', ' ')} | {r['runs']:,} | {r['calls']:,} "
+            f"| {r['suite']} | {r['name'].removeprefix('invariant_').replace('_', ' ')} | {r['runs']:,} "
+            f"| {r['calls']:,} "
             f"| {r['reverts']:,} | {r['outcome']} |"
             for r in part["rows"]
         ]

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs Slither over `contracts/` and fails on any finding that nobody has explained.
 
-A finding is explained next to the code (`// slither-disable-next-line <detector> -- why`); detectors that don't suit this
-project are left out in `detectors.toml`, each with its reason. Slither reads syntax trees only, so the compiler generates no
-code here: two seconds instead of minutes.
+A finding is explained next to the code (`// slither-disable-next-line <detector> -- why`); detectors that don't suit
+this project are left out in `detectors.toml`, each with its reason. Slither reads syntax trees only, so the compiler
+generates no code here: two seconds instead of minutes.
 """
 
 from __future__ import annotations
@@ -160,13 +160,11 @@ def main(arguments: list[str] | None = None) -> int:
     for line in wrong:
         print(f"[comment] {line}")
     for where, name in sorted(given_up.places.items()):
-        print(
-            f"[not analysed] {name} ({where}): Slither can't read it. Cure: give every operand of the expression its type."
-        )
+        print(f"[not analysed] {name} ({where}): Slither can't read it. Cure: give each operand its type.")
     own = sum(1 for c in slither.contracts if not c.source_mapping.filename.short.startswith("node_modules/"))
     print(
-        f"slither: {own} contracts, {len(chosen)} detectors, {len(findings)} findings, {explained} explained beside the code, "
-        f"{time.monotonic() - began:.0f} s"
+        f"slither: {own} contracts, {len(chosen)} detectors, {len(findings)} findings, "
+        f"{explained} explained beside the code, {time.monotonic() - began:.0f} s"
     )
     return 1 if findings or wrong or given_up.places else 0
 
