@@ -213,7 +213,9 @@ class World:
     def _assign(self, job: Job, slot: int, licence: Licence) -> ContractFunction:
         acceptance = Acceptance(job.id, slot, 1, licence.id, job.terms_hash, FOREVER)
         signature = licence.node.sign_typed(acceptance, self.network.acceptance_domain)
-        return self.network.placements.functions.assign((job.id, slot, licence.id, FOREVER), signature[:32], signature[32:])
+        return self.network.placements.functions.assign(
+            (job.id, slot, licence.id, FOREVER), signature[:32], signature[32:]
+        )
 
 
 def tree_of(leaves: Sequence[Leaf], size: int, before: int = 0) -> Tree:

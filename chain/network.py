@@ -17,7 +17,7 @@ from chain.deployment.settings import NetworkSettings as NetworkSettings
 from chain.deployment.settings import Timing as Timing
 from chain.transactions import Sender, Wallet
 from oracle.ground.clock import EpochClock
-from oracle.ground.typed_data import Acceptance, Announcement, Domain, EpochReport, Heartbeat, NodeConsent
+from oracle.ground.typed_data import Acceptance, Announcement, Credential, Domain, EpochReport, Heartbeat, NodeConsent
 
 ROLE_GUARDIAN = int(Role.GUARDIAN)
 ROLE_LICENSOR = int(Role.LICENSOR)
@@ -96,6 +96,8 @@ class Network:
         signed = [(self.attestations, self.report_domain), (self.licences, self.consent_domain)]
         if self.addresses.placements:
             signed.append((self.placements, self.acceptance_domain))
+        if self.addresses.credentials:
+            signed.append((self.credentials, self.credential_domain))
         if self.directory is not None:
             signed.append((self.directory, self.announcement_domain))
         for contract, wanted in signed:
@@ -144,6 +146,17 @@ class Network:
     def announcement_domain(self) -> Domain:
         """EIP-712 domain of oracles' announcements of their endpoints."""
         return Announcement.domain(self.chain.chain_id, self.addresses.directory)
+
+    @property
+    def credential_domain(self) -> Domain:
+        """EIP-712 domain of verifiers' credentials."""
+        return Credential.domain(self.chain.chain_id, self.addresses.credentials)
+
+    @property
+    def credential_kinds(self) -> int:
+        """Which kinds of credentials admit a CSP now, a bit each; 0: none is asked for."""
+        settings = self.admission.functions.settings().call()
+        return int(named(self.admission, "settings", settings)["credentialKinds"])
 
 
 def named(contract: Contract, function: str, value: Any) -> dict[str, Any]:

@@ -48,13 +48,14 @@ def totals(
     books = network.job(job)
     unclaimed = sum(lens.claimable(list(assignments)).call())
     held = books["price"] * books["tally"]["held"] // network.timing.epoch_length
-    known = unclaimed + held + books["refundable"] + books["burnable"] + books["protocolDue"]
+    waiting = books["burnable"] + books["protocolDue"]
+    known = unclaimed + held + books["refundable"] + waiting
     return Totals(
         deposits=deposit,
         paid=sum(int(one, 16) for one in balances) + unclaimed,
         held=held,
         refunded=token.balanceOf(csp).call() + books["refundable"],
         # What was minted and is no more, what waits at the burner, and what waits in the job.
-        burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + books["burnable"] + books["protocolDue"],
+        burned=deposit - token.totalSupply().call() + token.balanceOf(at.burner).call() + waiting,
         remaining=token.balanceOf(at.escrow).call() - known,
     )

@@ -24,7 +24,7 @@ from chain.endpoint import ChainUnavailable
 from chain.network import NetworkSettings
 from chain.transactions import LiveSender, Wallet
 from oracle.ground.errors import EpochalError, UserError
-from scenario.market import JobSpec, Market, node_key, oracle_key, oracle_signers
+from scenario.market import KYC, JobSpec, Market, node_key, oracle_key, oracle_signers
 from scenario.network.options import APPEAL_EPOCHS, POLICY, PRICE, PROTOCOL_SHARE_PPM, NetworkOptions
 from scenario.network.world import gas_key
 
@@ -65,7 +65,12 @@ def prepare(url: str, folder: Path, place: Place | None = None, lead: int = _LEA
     options = NetworkOptions(folder, ORACLES, NODES, EPOCHS // 10, EPOCH_LENGTH)
     signers = oracle_signers(ORACLES)
     settings = NetworkSettings(
-        options.timing(genesis), tuple(one.address for one in signers), APPEAL_EPOCHS, 2, PROTOCOL_SHARE_PPM
+        options.timing(genesis),
+        tuple(one.address for one in signers),
+        APPEAL_EPOCHS,
+        2,
+        PROTOCOL_SHARE_PPM,
+        credential_kinds=KYC,
     )
     job = JobSpec(PRICE, NODES, genesis, genesis + EPOCHS * EPOCH_LENGTH, POLICY)
     sender = LiveSender(chain)

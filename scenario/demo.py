@@ -34,7 +34,7 @@ from oracle.telemetry.store.records import Kind
 from oracle.telemetry.ways.http import HttpWay
 from scenario import audit
 from scenario.demo_result import UNIT, NodeResult, show
-from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.market import KYC, JobSpec, Market, Serving, key_of, oracle_signers
 from scenario.options import BadOption
 from scenario.oracles import local_members
 from scenario.processes import NodeProcess
@@ -139,7 +139,8 @@ class _Demo:
             attestable_span=20,
             grace=3,
         )
-        settings = NetworkSettings(timing, tuple(one.address for one in signers), APPEAL_EPOCHS, 2, PROTOCOL_SHARE_PPM)
+        members = tuple(one.address for one in signers)
+        settings = NetworkSettings(timing, members, APPEAL_EPOCHS, 2, PROTOCOL_SHARE_PPM, credential_kinds=KYC)
         ends_at = self.genesis + JOB_EPOCHS * self.length
         job = JobSpec(PRICE, NODES, self.genesis, ends_at, POLICY)
         market = Market.open(SteppedSender(self.chain), settings, job)
@@ -192,8 +193,8 @@ class _Demo:
         )
         self._print(f"chain at {self.chain.url}, contracts deployed, {NODES} licences linked to their nodes")
         self._print(
-            f"a customer funded {JOB_EPOCHS} epochs of {self.length} s for {NODES} slots at {PRICE // UNIT} a slot and "
-            f"epoch: deposit {self.deposit / UNIT:,.2f}"
+            f"a customer, whom a verifier vouches for, funded {JOB_EPOCHS} epochs of {self.length} s for {NODES} slots "
+            f"at {PRICE // UNIT} a slot and epoch: deposit {self.deposit / UNIT:,.2f}"
         )
         self._print(
             f"policy: all is earned from {target} uptime, nothing below {floor}, linear between; of withheld money "

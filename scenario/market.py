@@ -15,12 +15,14 @@ from chain.transactions import Call, Sender, Wallet
 from oracle.ground.ids import pack
 from oracle.ground.keccak import keccak256
 from oracle.ground.policy import Policy
-from oracle.ground.typed_data import Acceptance, NodeConsent
+from oracle.ground.typed_data import Acceptance, Credential, NodeConsent
 from oracle.signing.signer import LocalSigner, derived_key
 
 SEED = "epochal local network"
 # Licences of nodes are standard ones, the first of the contracts' kinds.
 STANDARD = 1
+# What a verifier of a local network says of its CSP: it is a person it knows; the first bit of the contracts' kinds.
+KYC = 1
 # Nothing is deployed here: the jobs of these runs have no deployment intent.
 INTENT = bytes(32)
 # Large enough for any run, in wei; anvil gives it away.
@@ -116,7 +118,8 @@ class Market:
         operators = [Wallet(chain, operator_key(name)) for name in names]
         chain.batch([("anvil_setBalance", [one.address, hex(_PURSE)]) for one in operators])
         first = licences.totalMinted().call() + 1
-        self._paged([Call.of("mint licence", governor, licences.mint(one.address, STANDARD), 250_000) for one in operators])
+        mints = [licences.mint(one.address, STANDARD) for one in operators]
+        self._paged([Call.of("mint licence", governor, mint, 250_000) for mint in mints])
         nodes, links = [], []
         for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
             node = Serving.of(name, node_key(name), first + index)
@@ -134,6 +137,7 @@ class Market:
         network, token = self.network, self.network.token.functions
         terms = self.terms()
         deposit: int = network.rules.functions.depositFor(terms).call()
+        self.identify()
         address = network.escrow.address
         self.sender.send([Call.of("mint test tokens", self.csp, token.mint(self.csp.address, deposit), 200_000)])
         self.sender.send([Call.of("approve", self.csp, token.approve(address, deposit), 100_000)])
@@ -142,6 +146,22 @@ class Market:
         (receipt,) = self.sender.send([Call.of("create and fund job", self.csp, create, 1_000_000)])
         (event,) = network.escrow.events.JobCreated().process_receipt(receipt, errors=DISCARD)
         return event["args"]["job"], deposit
+
+    def identify(self) -> None:
+        """Where CSPs must show a credential: the governor registers a verifier, and the CSP brings that one's word."""
+        network, credentials = self.network, self.network.credentials.functions
+        if not network.credential_kinds & KYC:
+            return
+        governor, verifier = Wallet(self.sender.chain, key_of("governor")), LocalSigner(key_of("verifier"))
+        register = credentials.setVerifier(verifier.address, KYC)
+        self.sender.send([Call.of("register verifier", governor, register, 200_000)])
+        issued_at = self.sender.chain.block("latest").timestamp
+        file = keccak256(b"a salted file of the verifier's")
+        credential = Credential(self.csp.address, KYC, file, issued_at, self.job.ends_at)
+        signature = verifier.sign_typed(credential, network.credential_domain)
+        fields = (credential.subject, credential.kind, credential.document, credential.issuedAt, credential.expiry)
+        present = credentials.present(fields, signature[:32], signature[32:])
+        self.sender.send([Call.of("present credential", self.csp, present, 300_000)])
 
     def open_account(self) -> int:
         """The CSP's account, which its jobs belong to."""

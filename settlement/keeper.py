@@ -119,10 +119,14 @@ class Keeper:
 
     def burn(self, job: int) -> None:
         """Send the job's burnable and protocol shares to where they belong, and burn what the burner has."""
-        escrow, burner = self.network.escrow.functions, self.network.burner.functions
-        self.sender.send([Call.of("send to burn", self.wallet, escrow.sendToBurn(job))])
-        self.sender.send([Call.of("send to protocol", self.wallet, escrow.sendToProtocol(job))])
-        self.sender.send([Call.of("burn", self.wallet, burner.burn(self.network.addresses.token))])
+        network, escrow, books = self.network, self.network.escrow.functions, self.network.job(job)
+        if books["burnable"]:
+            self.sender.send([Call.of("send to burn", self.wallet, escrow.sendToBurn(job))])
+        if books["protocolDue"]:
+            self.sender.send([Call.of("send to protocol", self.wallet, escrow.sendToProtocol(job))])
+        if network.token.functions.balanceOf(network.burner.address).call():  # nothing to burn is refused
+            burn = network.burner.functions.burn(network.addresses.token)
+            self.sender.send([Call.of("burn", self.wallet, burn)])
 
     def _paged(self, label: str, ids: Sequence[int], function: object) -> None:
         for start in range(0, len(ids), _PAGE):

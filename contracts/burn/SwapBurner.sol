@@ -149,7 +149,7 @@ contract SwapBurner is ISwapBurner, Burner, AccessManaged, ReentrancyGuardTransi
         (path[0], path[1]) = (token, burnedToken);
         uint256 before = IERC20(burnedToken).balanceOf(address(this));
         IERC20(token).forceApprove(address(router), amount);
-        // slither-disable-next-line unused-return,reentrancy-balance -- balances count; all that burns or swaps is guarded
+        // slither-disable-next-line reentrancy-balance -- balances count; all that burns or swaps is guarded
         router.swapExactTokensForTokens(amount, least, path, address(this), block.timestamp);
         received = IERC20(burnedToken).balanceOf(address(this)) - before;
         require(received >= least, SwapBurner_TooLittleReceived(received, least));

@@ -55,6 +55,7 @@ abstract contract EscrowStorage {
         Account account;
     }
 
+    // slither-disable-start constable-states,uninitialized-state,unused-state -- {EscrowLens} has them for their places only
     uint64 internal _jobCount;
     mapping(uint64 job => Job) internal _jobs;
     mapping(uint64 job => Status) internal _status;
@@ -65,4 +66,5 @@ abstract contract EscrowStorage {
     mapping(uint256 assignment => Record) internal _records;
     mapping(uint256 assignment => Parties) internal _parties;
     mapping(uint256 assignment => Held) internal _held;
+    // slither-disable-end constable-states,uninitialized-state,unused-state
 }

@@ -152,7 +152,7 @@ abstract contract Jobs is EscrowBase, Multicall {
         from =
             block.timestamp < GENESIS
                 ? GENESIS
-                : (GENESIS + ((block.timestamp - GENESIS) / EPOCH_LENGTH + 1) * EPOCH_LENGTH).toUint40();
+                : (uint256(GENESIS) + ((block.timestamp - GENESIS) / EPOCH_LENGTH + 1) * EPOCH_LENGTH).toUint40();
         if (from < status.startsAt) from = status.startsAt;
         Enlargement memory e = _enlargements[job];
         // Slots that were added earlier in this epoch start at the same time; slots removed since then count as added again.
@@ -165,6 +165,7 @@ abstract contract Jobs is EscrowBase, Multicall {
         address owner = accounts.spend(account, msg.sender, permission, token, amount);
         admission.requireAdmitted(account, owner, token);
         uint256 before = IERC20(token).balanceOf(address(this));
+        // slither-disable-next-line arbitrary-send-erc20 -- `spend` told whose account it is, and that the caller may
         IERC20(token).safeTransferFrom(owner, address(this), amount);
         uint256 received = IERC20(token).balanceOf(address(this)) - before;
         require(received == amount, JobEscrow_WrongAmountReceived(received, amount));

@@ -50,7 +50,7 @@ abstract contract Settlement is Assignments {
         uint256[] calldata leaves,
         bytes32[] calldata proof
     ) external {
-        Context memory c = _context(epoch, job);
+        Context memory c = _context(epoch, job, attestations.finalRoot(epoch));
         bytes32[] memory hashes = new bytes32[](leaves.length);
         unchecked {
             for (uint256 i = 0; i < leaves.length; ++i) {
@@ -114,9 +114,10 @@ abstract contract Settlement is Assignments {
         bytes32[] calldata proof
     ) internal {
         bytes32 leaf = LeafProof.hash(KIND_ASSIGNMENT, assignment, earned, accounted);
+        bytes32 root = attestations.finalRoot(epoch);
+        require(MerkleProof.processProofCalldata(proof, leaf) == root, JobEscrow_LeafNotInReport(epoch, leaf));
         uint64 job = AssignmentIds.jobOf(assignment);
-        Context memory c = _context(epoch, job);
-        require(MerkleProof.processProofCalldata(proof, leaf) == c.root, JobEscrow_LeafNotInReport(epoch, leaf));
+        Context memory c = _context(epoch, job, root);
         uint256 moved = _apply(c, assignment, earned, accounted);
         _tallies[job] = _tallies[job].add(moved);
         emit AssignmentsSettled(job, epoch, assignment, 1);
@@ -197,14 +198,15 @@ abstract contract Settlement is Assignments {
         return h.total();
     }
 
-    function _context(uint64 epoch, uint64 job) private view returns (Context memory c) {
+    function _context(uint64 epoch, uint64 job, bytes32 root) private view returns (Context memory c) {
         Status storage status = _status[job];
         uint256 window = status.windowEpochs;
         require(window != 0, JobEscrow_UnknownJob(job));
         uint256 covered = uint256(epoch) + 1;
         c.epoch = epoch;
-        c.root = attestations.finalRoot(epoch);
+        c.root = root;
         c.jobStop = status.closed ? 1 : status.stop;
+        // slither-disable-next-line divide-before-multiply -- whole windows only
         c.windowEnd = GENESIS + (covered / window) * window * EPOCH_LENGTH;
         c.reportEnd = GENESIS + covered * EPOCH_LENGTH;
         c.penal = status.penal;

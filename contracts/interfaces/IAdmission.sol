@@ -65,7 +65,7 @@ interface IAdmission {
     function forbidToken(address token) external;
 
     /// @notice Changes whom the network admits; a pause under way keeps its end. Restricted.
-    function changeSettings(AdmissionSettings calldata settings) external;
+    function changeSettings(AdmissionSettings calldata settings_) external;
 
     /// @notice Pauses new deposits. Restricted; meant for the guardian. The next pause can begin only after a rest as long as
     /// this one was.

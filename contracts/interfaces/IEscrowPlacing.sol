@@ -18,8 +18,8 @@ interface IEscrowPlacing {
     ) external returns (uint256 assignment, address holder, address node);
 
     /// @notice Closes an open assignment. Placements only.
-    /// @param at when it ends, UNIX seconds; the job's stop if that is earlier
-    function endAssignment(uint256 assignment, uint40 at) external;
+    /// @param time when it ends, UNIX seconds; the job's stop if that is earlier
+    function endAssignment(uint256 assignment, uint40 time) external;
 
     /// @notice Who places nodes into a job, whose it is, and the hash of its terms; reverts when there is no such job.
     /// @return orchestrator who places

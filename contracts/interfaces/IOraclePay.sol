@@ -63,7 +63,7 @@ interface IOraclePay {
 
     /// @notice Sends what isn't needed for pay to the burner: of the pay token what exceeds {reserve}, of others all. Anyone may call.
     /// @return amount in the token's smallest unit
-    function sweep(address token) external returns (uint256 amount);
+    function sweep(address token_) external returns (uint256 amount);
 
     /// @notice What the pot keeps, in the token's smallest unit: what members are owed, what they can still prove for all
     /// their time in committees up to now, and what the committee in force can earn in one further epoch.

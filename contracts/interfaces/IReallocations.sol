@@ -171,7 +171,7 @@ interface IReallocations {
     function carriedOut(bytes32 id) external view returns (bool);
 
     /// @notice The hash of a request as a leaf.
-    function leafOf(Reallocation calldata request) external pure returns (bytes32 leaf);
+    function leafOf(Reallocation calldata reallocation) external pure returns (bytes32 leaf);
 
     /// @notice Whose committee signs.
     function attestations() external view returns (IAttestations);

@@ -14,8 +14,8 @@ library Subjects {
     }
 
     /// @notice A node, by the address whose key signs heartbeats.
-    function node(address at) internal pure returns (uint256) {
-        return _of(NODE, uint160(at));
+    function node(address key) internal pure returns (uint256) {
+        return _of(NODE, uint160(key));
     }
 
     /// @notice A cloud service provider, by its account.

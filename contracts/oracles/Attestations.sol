@@ -21,8 +21,6 @@ contract Attestations is IAttestations, Committee, EIP712 {
         "EpochReport(uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence)"
     );
 
-    uint40 private immutable GENESIS;
-    uint32 private immutable EPOCH_LENGTH;
     uint32 private immutable SETTLE_DELAY;
     uint32 private immutable AGREEMENT_SPAN;
     uint32 private immutable ACTIVATION_DELAY;
@@ -30,7 +28,6 @@ contract Attestations is IAttestations, Committee, EIP712 {
     uint32 private immutable REPLACEMENT_SPAN;
     uint32 private immutable STALL_SPAN;
     uint32 private immutable ATTESTABLE_SPAN;
-    uint32 private immutable GRACE;
 
     bytes32[3] private _roots;
     Reports private _reports;
@@ -48,8 +45,6 @@ contract Attestations is IAttestations, Committee, EIP712 {
         EIP712("Epochal Attestations", "1")
     {
         TimingRules.check(t);
-        GENESIS = t.genesis;
-        EPOCH_LENGTH = t.epochLength;
         SETTLE_DELAY = t.settleDelay;
         AGREEMENT_SPAN = t.agreementSpan;
         ACTIVATION_DELAY = t.activationDelay;
@@ -57,7 +52,6 @@ contract Attestations is IAttestations, Committee, EIP712 {
         REPLACEMENT_SPAN = t.replacementSpan;
         STALL_SPAN = t.stallSpan;
         ATTESTABLE_SPAN = t.attestableSpan;
-        GRACE = t.grace;
     }
 
     /// @inheritdoc IAttestations

@@ -16,9 +16,9 @@ abstract contract Committee is ICommittee, AccessManaged {
     uint256 private constant MAX_SIGNERS = 255;
     uint40 private constant NEVER = type(uint40).max;
 
-    uint40 private immutable GENESIS;
-    uint32 private immutable EPOCH_LENGTH;
-    uint32 private immutable GRACE;
+    uint40 internal immutable GENESIS;
+    uint32 internal immutable EPOCH_LENGTH;
+    uint32 internal immutable GRACE;
 
     /// @dev All that a report needs in the usual case, in one slot: the set in force, its signers, and until when nothing
     /// announced takes over.
@@ -58,7 +58,7 @@ abstract contract Committee is ICommittee, AccessManaged {
         (uint32 current, Turn memory turn, ) = _now();
         version = _add(signers);
         turn.next = version;
-        _install(current, turn, (GENESIS + uint256(fromEpoch) * EPOCH_LENGTH).toUint40());
+        _install(current, turn, (uint256(GENESIS) + uint256(fromEpoch) * EPOCH_LENGTH).toUint40());
         emit CommitteeScheduled(version, fromEpoch, signers);
     }
 

@@ -102,6 +102,7 @@ abstract contract Membership is IOracleRegistry {
     }
 
     /// @dev Announces a committee of members with these keys, both in the order of the keys.
+    // slither-disable-next-line reentrancy-no-eth -- {Attestations} is immutable, books first and calls nobody
     function _schedule(
         address[] memory members,
         address[] memory signers,
@@ -113,6 +114,7 @@ abstract contract Membership is IOracleRegistry {
     }
 
     /// @dev Puts a committee in force at once; what the replaced one served is written down up to now.
+    // slither-disable-next-line reentrancy-no-eth -- {Attestations} is immutable, books first and calls nobody
     function _replace(address[] memory members, address[] memory signers) internal returns (uint32 version) {
         _book();
         version = attestations.replaceCommittee(signers);

@@ -19,6 +19,7 @@ contract Maintenance is IMaintenance {
     /// @inheritdoc IMaintenance
     uint256 public immutable longest;
 
+    // slither-disable-next-line uninitialized-state -- it doesn't see what is written through a storage pointer
     mapping(uint256 licence => MaintenanceWindow[]) private _windows;
 
     /// @param attestations deployed before: the length of an epoch bounds that of a window

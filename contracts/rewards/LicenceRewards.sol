@@ -65,7 +65,6 @@ contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
         for (uint8 i = 0; i < 3; ++i) {
             Kind kind = Kind(i + 1);
             Curve memory curve = settings.schedules[i].write(timing.genesis, timing.epochLength);
-            // slither-disable-next-line unused-return -- how many there are already changes nothing
             (uint256 supply, ) = licences_.supplyOf(kind);
             uint256 left = supply * curve.cap;
             all += left;

@@ -165,10 +165,12 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
         if (until > duty.through) duty.through = uint40(until);
     }
 
+    // slither-disable-next-line costly-loop -- each payment stands for itself: one that is refused takes back its own
     function _pay(address member) private {
         Duty storage duty = _duties[member];
         uint256 owed = _worth(duty.earned) - duty.paid;
         uint256 amount = Math.min(owed, token.balanceOf(address(this)));
+        // slither-disable-next-line incorrect-equality -- nothing to pay, or nothing to pay it with
         if (amount == 0) return;
         address recipient = duty.recipient == address(0) ? member : duty.recipient;
         duty.paid += amount;

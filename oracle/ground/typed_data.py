@@ -30,6 +30,7 @@ NODE_LICENSE: Final = "Epochal NodeLicense"
 PLACEMENTS: Final = "Epochal Placements"
 HEARTBEAT: Final = "Epochal Heartbeat"
 ORACLE_DIRECTORY: Final = "Epochal OracleDirectory"
+CREDENTIALS: Final = "Epochal Credentials"
 
 _DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
@@ -205,6 +206,19 @@ class Announcement(TypedStruct):
     oracle: Address
     endpoint: String
     sequence: UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class Credential(TypedStruct):
+    """A verifier's word on a subject, whom it knows. `document` is a salted hash of its file; kinds are 1, a person,
+    and 2, a business; times are UNIX seconds."""
+
+    DOMAIN: ClassVar[str] = CREDENTIALS
+    subject: Address
+    kind: UInt8
+    document: Bytes32
+    issuedAt: UInt64  # noqa: N815
+    expiry: UInt64
 
 
 def _word(kind: str, name: str, value: int | bytes | str) -> bytes:

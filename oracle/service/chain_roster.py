@@ -8,7 +8,15 @@ import time
 from chain.events import EventLog, Mark
 from chain.network import Network, WrongDeployment
 
-_FOLLOWED = ("NodeLinked", "NodeUnlinked", "JobCreated", "JobGrown", "JobStopped", "AssignmentOpened", "AssignmentClosed")
+_FOLLOWED = (
+    "NodeLinked",
+    "NodeUnlinked",
+    "JobCreated",
+    "JobGrown",
+    "JobStopped",
+    "AssignmentOpened",
+    "AssignmentClosed",
+)
 
 
 class ChainRoster:

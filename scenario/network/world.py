@@ -11,6 +11,7 @@ from typing import Final
 
 from chain.anvil import Anvil
 from chain.client import Block, Chain
+from chain.deployment.contracts import local_member
 from chain.directory import announcement
 from chain.network import Network, NetworkSettings
 from chain.transactions import Call, LiveSender, SteppedSender, Wallet
@@ -18,7 +19,7 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.signing.signer import LocalSigner
 from scenario import audit
-from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.market import KYC, JobSpec, Market, Serving, key_of, oracle_signers
 from scenario.network.options import APPEAL_EPOCHS, POLICY, PRICE, PROTOCOL_SHARE_PPM, TICK, NetworkOptions
 from settlement.keeper import Keeper
 
@@ -85,15 +86,15 @@ class World:
             *(self.oracles[number - 1].address for number in oracles),
             *(one.address for one in self.options.guests),
         ]
-        chosen = sorted(staying, key=lambda one: int(one, 16))
-        calls = self.network.attestations.functions
+        chosen = [local_member(one).address for one in staying]
+        calls = self.network.registry.functions
         if at_once:
             function = calls.replaceCommittee(chosen)
         else:
             # A bit on: the block that takes it may be in the next epoch.
             function = calls.scheduleCommittee(chosen, self.clock.epoch_at(int(time.time()) + 2) + 2)
         governor = Wallet(self.chain, key_of("governor"))
-        self.market.sender.send([Call.of("committee", governor, function, 1_000_000)])
+        self.market.sender.send([Call.of("committee", governor, function, 2_000_000)])
 
     def totals(self) -> audit.Totals:
         """Where the job's money is; NotConserved unless all of it is somewhere."""
@@ -120,6 +121,7 @@ def build(options: NetworkOptions, endpoints: Sequence[str], stack: AsyncExitSta
         APPEAL_EPOCHS,
         2,
         PROTOCOL_SHARE_PPM,
+        credential_kinds=KYC,
     )
     job = JobSpec(PRICE, options.nodes, genesis, genesis + options.funded_epochs * options.epoch_length, POLICY)
     market = Market.open(SteppedSender(chain), settings, job)

@@ -195,17 +195,31 @@ def test_token__calls_back_into_the_escrow__is_refused(fickle: World, entry: str
     }[entry]
     data = inner._encode_transaction_data()
     fickle.do(fickle.admin, fickle.token.callBack(fickle.network.addresses.escrow, data))
-    with refused("ReentrancyGuardReentrantCall"):
-        fickle.claim(one)
+    # The call-back fails, and the token with it: a payment that doesn't go through leaves all as it was.
+    (told,) = fickle.events("PaymentRefused", fickle.claim(one))
+    assert (told["assignment"], told["amount"]) == (one, net(950))
+    assert fickle.assignment(one)["claimed"] == 0
+    assert fickle.balance(fickle.linked[0].holder.address) == 0
+    fickle.do(fickle.admin, fickle.token.callBack(ZERO_ADDRESS, b""))
+    fickle.claim(one)
+    assert fickle.balance(fickle.linked[0].holder.address) == net(950)
 
 
 def test_token__refuses_one_payee__blocks_nobody_else(fickle: World) -> None:
     _, (one, two) = serve(fickle)
     fickle.do(fickle.admin, fickle.token.refuse(fickle.linked[0].holder.address))
-    with pytest.raises(Exception, match="claim"):
-        fickle.claim(one)
-    fickle.claim(two)
+    receipt = fickle.claim(one, two)
+    assert [event["assignment"] for event in fickle.events("PaymentRefused", receipt)] == [one]
+    assert [event["assignment"] for event in fickle.events("Paid", receipt)] == [two]
     assert fickle.balance(fickle.linked[1].holder.address) == net(950)
     tree = fickle.publish(1, [leaf(one, 1_950, 2_000), leaf(two, 1_950, 2_000)])
     fickle.settle_range(1, tree, 0, 1)
     assert fickle.assignment(one)["earned"] == 1_950
+    # The payee has it sent elsewhere.
+    holder = fickle.linked[0].holder
+    with refused("JobEscrow_NotAllowed", caller=fickle.stranger.address):
+        fickle.do(fickle.stranger, fickle.escrow.claimTo([one], fickle.stranger.address))
+    with refused("JobEscrow_PaymentRefused", recipient=holder.address):
+        fickle.do(holder, fickle.escrow.claimTo([one], holder.address))
+    fickle.do(holder, fickle.escrow.claimTo([one], fickle.stranger.address))
+    assert fickle.balance(fickle.stranger.address) == net(1_950)

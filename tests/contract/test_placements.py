@@ -40,13 +40,13 @@ def test_assign__accepted__opens_now_and_pays_the_present_holder(world: World, j
 @pytest.mark.parametrize("who", ["stranger", "csp", "keeper", "admin", "licensor"])
 def test_assign__not_the_orchestrator__is_refused(world: World, job: int, who: str) -> None:
     caller = getattr(world, who)
-    with refused("JobEscrow_NotAllowed", caller=caller.address):
+    with refused("Placements_NotOrchestrator", caller=caller.address):
         world.do(caller, world.placements.assign(*world.acceptance(job, 0, world.linked[0])))
 
 
 def test_assign__by_the_node_itself__is_refused(world: World, job: int) -> None:
     one = world.linked[0]
-    with refused("JobEscrow_NotAllowed", caller=one.node.address):
+    with refused("Placements_NotOrchestrator", caller=one.node.address):
         world.do(one.node, world.placements.assign(*world.acceptance(job, 0, one)))
 
 
@@ -193,13 +193,13 @@ def test_close_assignment__by_a_party__stops_now(world: World, job: int, who: st
 def test_close_assignment__by_a_stranger__is_refused_while_it_runs(world: World, job: int, who: str) -> None:
     assignment = world.assign(job, 0, world.linked[0])
     caller = getattr(world, who)
-    with refused("JobEscrow_NotAllowed", caller=caller.address):
+    with refused("CspAccounts_NotPermitted", caller=caller.address):
         world.close(assignment, caller)
 
 
 def test_close_assignment__by_a_party_of_another_one__is_refused(world: World, job: int) -> None:
     assignment = world.assign(job, 0, world.linked[0])
-    with refused("JobEscrow_NotAllowed", caller=world.linked[1].node.address):
+    with refused("CspAccounts_NotPermitted", caller=world.linked[1].node.address):
         world.close(assignment, world.linked[1].node)
 
 
@@ -222,8 +222,10 @@ def test_close_assignment__twice__is_refused(world: World, job: int) -> None:
 
 
 @pytest.mark.parametrize("assignment", [0, pack(1, 0, 1), pack(1, 0, 2), 2**128 | pack(1, 0, 1)])
-def test_assignment__unknown__is_refused(world: World, assignment: int) -> None:
-    with refused("JobEscrow_UnknownAssignment", assignment=assignment):
+def test_assignment__unknown__is_refused(world: World, job: int, assignment: int) -> None:
+    unknown = ("JobEscrow_UnknownAssignment", {"assignment": assignment})
+    name, values = unknown if assignment else ("JobEscrow_UnknownJob", {"job": 0})
+    with refused(name, **values):
         world.close(assignment)
     with refused("JobEscrow_UnknownAssignment", assignment=assignment):
         world.claim(assignment)

@@ -182,7 +182,7 @@ contract StatusTableTest is Street {
 
     /// @dev Does the action; returns what it moved, which is zero only for a payment that waits.
     function act(Action action) external returns (uint256) {
-        require(msg.sender == address(this), "only the test");
+        assertEq(msg.sender, address(this));
         if (action <= Action.RefundInStall) return _actOfCsp(action);
         if (action <= Action.ClaimInStall) return _actOfAssignment(action);
         return _actOfOthers(action);
@@ -277,7 +277,8 @@ contract StatusTableTest is Street {
 
     function _cell(Action action, Subject subject, Stand stand) private view returns (bytes1) {
         if (named[action][subject]) return table[action][subject][uint8(stand)];
-        bool never = action == Action.CloseByAnyone || (action >= Action.SlashEarly && action <= Action.SlashOracleLate);
+        bool never =
+            action == Action.CloseByAnyone || (action >= Action.SlashEarly && action <= Action.SlashOracleLate);
         return never ? bytes1("n") : bytes1("y");
     }
 
@@ -351,9 +352,10 @@ contract StatusTableTest is Street {
                     gravest
                 );
         }
-        uint256 bonded = action == Action.WithdrawBond || action <= Action.SlashLate
-            ? Subjects.licence(UNLINKED)
-            : Subjects.oracle(retired);
+        uint256 bonded =
+            action == Action.WithdrawBond || action <= Action.SlashLate
+                ? Subjects.licence(UNLINKED)
+                : Subjects.oracle(retired);
         if (action == Action.WithdrawBond || action == Action.WithdrawOracleBond) {
             if (action == Action.WithdrawOracleBond) bonded = Subjects.oracle(retired);
             return abi.encodeWithSelector(IBonds.Bonds_StatusForbids.selector, bonded, gravest);

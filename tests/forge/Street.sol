@@ -49,7 +49,7 @@ abstract contract Street is Town {
 
     /// @dev To so many seconds after the genesis.
     function _at(uint256 secs) internal {
-        require(genesis + secs >= _now(), "time runs one way");
+        assertGe(genesis + secs, _now(), "time runs one way");
         vm.warp(genesis + secs);
     }
 
@@ -231,14 +231,7 @@ abstract contract Street is Town {
         reported = epoch;
         (uint32 version, , , ) = attestations.committeeInForce();
         (, bytes32 parent, ) = attestations.lastFinal();
-        EpochReport memory r = EpochReport(
-            epoch,
-            version,
-            _nodes[0],
-            parent,
-            bytes32(uint256(1)),
-            bytes32(uint256(2))
-        );
+        EpochReport memory r = EpochReport(epoch, version, _nodes[0], parent, bytes32(uint256(1)), bytes32(uint256(2)));
         bytes32 kind = keccak256(
             "EpochReport(uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence)"
         );
