@@ -96,6 +96,11 @@ lint: setup ## check style and types, change nothing
 	@if [ -n "$(ROOMS)" ]; then echo "mypy"; $(PYTHON) -m mypy $(addprefix -p ,$(ROOMS)); fi
 	@if [ -n "$(SOL_FILES)" ]; then echo "prettier, solhint"; \
 	  prettier --log-level warn --check $(SOL_FILES) && solhint --disc --noPoster --max-warnings 0 $(SOL_FILES); fi
+	@$(MAKE) slither
+
+.PHONY: slither
+slither: setup ## let Slither read the contracts
+	@$(PYTHON) -m tests.slither.run $(ARGS)
 
 .PHONY: format
 format: setup ## rewrite Python and Solidity in the project's style
@@ -148,6 +153,20 @@ simulate: setup ## a committee in virtual time, with liars and faults (ARGS="--s
 .PHONY: chaos
 chaos: setup ## five oracles as processes, faults alone and combined, write docs/chaos.md (ARGS="--seeds 7 --keep out")
 	@$(PYTHON) -m benchmarks.chaos $(ARGS)
+
+##@ Proofs, minutes to hours
+
+.PHONY: symbolic
+symbolic: setup ## check libraries with Halmos and Z3, for every value (ARGS="--contract ReportsChecks")
+	@$(PYTHON) -m tests.halmos.run $(ARGS)
+
+.PHONY: prove
+prove: setup ## long invariant campaigns, symbolic checks, long property tests, write docs/proofs.md (ARGS="--only invariants")
+	@$(PYTHON) -m tests.proofs.run $(ARGS)
+
+.PHONY: mutate
+mutate: setup ## put small faults into a copy of the contracts, write docs/mutation.md (ARGS="--group Accrual --sample 50")
+	@$(PYTHON) -m tests.mutation.run $(ARGS)
 
 ##@ Dependencies
 

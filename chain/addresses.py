@@ -34,7 +34,6 @@ class Addresses:
     accounts: str = ""
     credentials: str = ""
     admission: str = ""
-    rules: str = ""
     swap_burner: str = ""
     placements: str = ""
     reallocations: str = ""

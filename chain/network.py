@@ -48,7 +48,6 @@ class Network:
     attestations = _Part()
     licences = _Part()
     escrow = _Part()
-    rules = _Part()
     burner = _Part()
     swap_burner = _Part()
     token = _Part()
@@ -113,6 +112,11 @@ class Network:
                     f"the contract at {contract.address} verifies signatures for {at} on chain {chain_id}, not for "
                     "itself; use the addresses that this chain's deployment wrote"
                 )
+
+    @property
+    def rules(self) -> Contract:
+        """What terms a job may have, and what they cost: a part of admission."""
+        return self.admission
 
     def job(self, job: int) -> dict[str, Any]:
         """A job as it stands: the fields of the contracts' `JobView` by name."""

@@ -102,7 +102,8 @@ class Tally:
 
 
 class Escrow:
-    """Jobs, assignments and their money. Each call says the time of its block; Refused where the contracts refuse."""
+    """Jobs, assignments and their money. Each call says the time of its block, which never goes back; Refused where the
+    contracts refuse."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules

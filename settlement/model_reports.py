@@ -53,7 +53,7 @@ class Report:
 
 
 class Reports:
-    """The pending report and the last two final ones, which are all that is kept."""
+    """The pending report and the last two final ones, which are all that is kept. Times that are told never go back."""
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules

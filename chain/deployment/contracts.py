@@ -34,7 +34,6 @@ CONTRACTS: Final = {
     "accounts": "CspAccounts",
     "credentials": "Credentials",
     "admission": "Admission",
-    "rules": "JobRules",
     "escrow": "JobEscrow",
     "placements": "Placements",
     "reallocations": "Reallocations",
@@ -133,6 +132,7 @@ def _steps(settings: NetworkSettings, people: People, deployer: str) -> list[Ste
         "credentials": (r("authority"),),
         "admission": (
             r("authority"),
+            r("attestations"),
             r("accounts"),
             r("credentials"),
             r("trust"),
@@ -144,13 +144,11 @@ def _steps(settings: NetworkSettings, people: People, deployer: str) -> list[Ste
             },
             tokens,
         ),
-        "rules": (r("attestations"),),
         "escrow": (
             {
                 "attestations": r("attestations"),
                 "licences": r("licences"),
                 "placements": r("placements"),
-                "rules": r("rules"),
                 "accounts": r("accounts"),
                 "admission": r("admission"),
                 "trust": r("trust"),

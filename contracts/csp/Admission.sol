@@ -6,15 +6,18 @@ import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {EnumerableSet} from "@openzeppelin/contracts/utils/structs/EnumerableSet.sol";
 import {AdmissionSettings, IAdmission} from "../interfaces/IAdmission.sol";
+import {IAttestations} from "../interfaces/IAttestations.sol";
 import {ICredentials} from "../interfaces/ICredentials.sol";
 import {ICspAccounts} from "../interfaces/ICspAccounts.sol";
+import {JobTerms} from "../interfaces/IJobEscrow.sol";
 import {ITrustRegistry, Status} from "../interfaces/ITrustRegistry.sol";
 import {Subjects} from "../libraries/Subjects.sol";
+import {JobRules} from "./JobRules.sol";
 
 /// @title Admission
 /// @dev Every allowed token carries a copy of pause and settings in its own word, so that a deposit reads one word; the few
 /// changes write all copies.
-contract Admission is IAdmission, AccessManaged {
+contract Admission is IAdmission, JobRules, AccessManaged {
     using EnumerableSet for EnumerableSet.AddressSet;
     using SafeCast for uint256;
 
@@ -45,6 +48,7 @@ contract Admission is IAdmission, AccessManaged {
     EnumerableSet.AddressSet private _tokens;
 
     /// @param authority the AccessManager that says who governs and who is the guardian
+    /// @param attestations whose epochs the network has; deployed before
     /// @param accounts_ the CSPs' accounts
     /// @param credentials_ who was identified
     /// @param trust_ what stands against accounts
@@ -53,13 +57,14 @@ contract Admission is IAdmission, AccessManaged {
     /// @param tokens_ allowed from the beginning
     constructor(
         address authority,
+        IAttestations attestations,
         ICspAccounts accounts_,
         ICredentials credentials_,
         ITrustRegistry trust_,
         IERC721 licences_,
         AdmissionSettings memory settings_,
         address[] memory tokens_
-    ) AccessManaged(authority) {
+    ) JobRules(attestations) AccessManaged(authority) {
         require(address(accounts_) != address(0), Admission_SettingViolated("accounts is not zero"));
         require(address(credentials_) != address(0), Admission_SettingViolated("credentials is not zero"));
         require(address(trust_) != address(0), Admission_SettingViolated("trust is not zero"));
@@ -110,6 +115,16 @@ contract Admission is IAdmission, AccessManaged {
         gate.pausedUntil = block.timestamp.toUint40();
         _publish(gate);
         emit DepositsResumed();
+    }
+
+    /// @inheritdoc IAdmission
+    function admitJob(
+        uint48 account,
+        JobTerms calldata terms
+    ) external view returns (address owner, bytes32 hash, uint256 funded, uint256 deposit) {
+        owner = accounts.ownerOf(account);
+        _requireAdmitted(account, owner, terms.token);
+        (hash, funded, deposit) = examine(terms);
     }
 
     /// @inheritdoc IAdmission
@@ -186,9 +201,10 @@ contract Admission is IAdmission, AccessManaged {
         require(block.timestamp >= gate.pausedUntil, Admission_Paused(gate.pausedUntil));
         Status status = trust.statusOf(Subjects.csp(account));
         require(status == Status.None, Admission_AccountRestricted(account, status));
-        if (gate.credentialKinds != 0) {
-            uint40 until = credentials.validUntil(owner, gate.credentialKinds);
-            require(block.timestamp < until, Admission_NoCredential(owner, gate.credentialKinds, until));
+        uint8 kinds = gate.credentialKinds;
+        if (kinds != 0) {
+            uint40 until = credentials.validUntil(owner, kinds);
+            require(block.timestamp < until, Admission_NoCredential(owner, kinds, until));
         }
         if (gate.deedRequired) require(licences.balanceOf(owner) != 0, Admission_NoDeed(owner));
     }

@@ -27,8 +27,6 @@ abstract contract EscrowBase is IJobEscrow, EscrowStorage, ReentrancyGuardTransi
     /// @inheritdoc IJobEscrow
     address public immutable placements;
     /// @inheritdoc IJobEscrow
-    IJobRules public immutable rules;
-    /// @inheritdoc IJobEscrow
     ICspAccounts public immutable accounts;
     /// @inheritdoc IJobEscrow
     IAdmission public immutable admission;
@@ -72,7 +70,6 @@ abstract contract EscrowBase is IJobEscrow, EscrowStorage, ReentrancyGuardTransi
         attestations = p.attestations;
         licences = p.licences;
         placements = p.placements;
-        rules = p.rules;
         accounts = p.accounts;
         admission = p.admission;
         trust = p.trust;
@@ -86,6 +83,11 @@ abstract contract EscrowBase is IJobEscrow, EscrowStorage, ReentrancyGuardTransi
         EPOCH_LENGTH = t.epochLength;
         STALL_SPAN = t.stallSpan;
         ATTESTABLE_SPAN = t.attestableSpan;
+    }
+
+    /// @inheritdoc IJobEscrow
+    function rules() external view returns (IJobRules) {
+        return admission;
     }
 
     /// @inheritdoc IJobEscrow

@@ -32,6 +32,7 @@ contract JobEscrow is Settlement {
     ) Jobs(parts, appealEpochs_, settleWindow_, protocolSharePpm_) {}
 
     /// @inheritdoc IJobEscrow
+    // slither-disable-next-line reentrancy-no-eth -- {Bonds} is immutable, and calls nobody when it is told of a penalty
     function settleAndClaim(
         uint64 epoch,
         uint256 assignment,
@@ -69,8 +70,10 @@ contract JobEscrow is Settlement {
     function withdrawRefund(uint64 job) external nonReentrant {
         Job storage j = _known(job);
         uint256 due = _refundDue(job, j);
-        uint256 amount = due - _outflows[job].refunded;
-        if (amount == 0) return;
+        uint256 refunded = _outflows[job].refunded;
+        // What a job that grows again needs may take a unit of rounding back that was refunded before.
+        if (due <= refunded) return;
+        uint256 amount = due - refunded;
         uint48 account = j.account;
         require(!trust.isFrozen(Subjects.csp(account)) || _stalled(), JobEscrow_MoneyFrozen(Subjects.csp(account)));
         _outflows[job].refunded = due.toUint128();
@@ -102,6 +105,12 @@ contract JobEscrow is Settlement {
     }
 
     /// @inheritdoc IJobEscrow
+    function deliver(address token, address to, uint256 amount) external {
+        require(msg.sender == address(this), JobEscrow_NotAllowed(msg.sender));
+        IERC20(token).safeTransfer(to, amount);
+    }
+
+    /// @inheritdoc IJobEscrow
     function words(bytes32[] calldata slots) external view returns (bytes32[] memory values) {
         values = new bytes32[](slots.length);
         for (uint256 i = 0; i < slots.length; ++i) {
@@ -117,6 +126,7 @@ contract JobEscrow is Settlement {
     /// @dev Pays what is earned and not yet claimed. A payment that doesn't go through leaves all as it was, and stops nobody
     /// else's, unless it was asked for by name.
     /// @param recipient zero: the payee, and a payment that fails is only told by an event
+    // slither-disable-next-line reentrancy-no-eth -- a call that fails has changed nothing, here neither
     function _pay(uint256 assignment, address recipient) private {
         Account a = _account(assignment);
         uint256 secs = a.earned() - a.claimed();
@@ -135,9 +145,10 @@ contract JobEscrow is Settlement {
         Tally before = _tallies[job];
         _records[assignment].account = a.claim();
         _tallies[job] = before.claim(rates, secs, amount);
-        if (IERC20(token).trySafeTransfer(to, amount)) {
+        // A call of its own, so that a token that fails leaves nothing behind, whatever it did meanwhile.
+        try this.deliver(token, to, amount) {
             emit Paid(assignment, to, amount, uint40(a.earned()));
-        } else {
+        } catch {
             require(recipient == address(0), JobEscrow_PaymentRefused(assignment, to, amount));
             _records[assignment].account = a;
             _tallies[job] = before;
@@ -155,7 +166,7 @@ contract JobEscrow is Settlement {
         return trust.isFrozen(Subjects.licence(parties.licence)) || trust.isFrozen(Subjects.node(parties.node));
     }
 
-    /// @dev All that is the CSP's so far; never falls. The money for time that the job gave up is its at once. Closing adds what
+    /// @dev All that is the CSP's so far; never falls by more than a unit of rounding. The money for time that the job gave up is its at once. Closing adds what
     /// nobody proved. Once nothing is held or unclaimed, the remainder of all rounding is its too.
     function _refundDue(uint64 job, Job storage j) private view returns (uint256) {
         Status memory status = _status[job];

@@ -26,7 +26,8 @@ abstract contract Jobs is EscrowBase, Multicall {
 
     /// @inheritdoc IJobEscrow
     function createJob(uint48 account, JobTerms calldata terms) external nonReentrant returns (uint64 job) {
-        (bytes32 hash, uint256 funded, uint256 deposit) = rules.examine(terms);
+        (address owner, bytes32 hash, uint256 funded, uint256 deposit) = admission.admitJob(account, terms);
+        if (msg.sender != owner) accounts.spend(account, msg.sender, Permissions.CREATE, terms.token, deposit);
         job = ++_jobCount;
         _jobs[job] = Job({
             token: terms.token,
@@ -49,7 +50,7 @@ abstract contract Jobs is EscrowBase, Multicall {
             slots: terms.slots
         });
         emit JobCreated(job, account, hash, uint96(deposit), terms);
-        _takeIn(account, Permissions.CREATE, terms.token, deposit);
+        _takeIn(owner, terms.token, deposit);
     }
 
     /// @inheritdoc IJobEscrow
@@ -68,14 +69,16 @@ abstract contract Jobs is EscrowBase, Multicall {
             secs += uint256(slots - status.slots) * (endsAt - from);
         }
         // Deposits are rounded up together, not each.
-        uint256 deposit = rules.costOf(j.price, status.deposited + secs) - _cost(j.price, status.deposited);
+        uint256 deposit = admission.costOf(j.price, status.deposited + secs) - _cost(j.price, status.deposited);
         status.stop = endsAt;
         status.slots = slots;
         status.deposited += uint48(secs);
         status.funded += uint48(secs);
         _status[job] = status;
         emit JobGrown(job, slots, from, endsAt, uint96(deposit));
-        _takeIn(j.account, Permissions.GROW, j.token, deposit);
+        address owner = accounts.spend(j.account, msg.sender, Permissions.GROW, j.token, deposit);
+        admission.requireAdmitted(j.account, owner, j.token);
+        _takeIn(owner, j.token, deposit);
     }
 
     /// @inheritdoc IJobEscrow
@@ -160,14 +163,13 @@ abstract contract Jobs is EscrowBase, Multicall {
         _enlargements[job] = Enlargement({from: from, slotsBefore: again ? e.slotsBefore : status.slots});
     }
 
-    /// @dev The account's owner pays; whoever asks has the account's permission, and the account may put money in.
-    function _takeIn(uint48 account, uint8 permission, address token, uint256 amount) private {
-        address owner = accounts.spend(account, msg.sender, permission, token, amount);
-        admission.requireAdmitted(account, owner, token);
+    /// @dev Takes a deposit from the account's owner, whole.
+    function _takeIn(address owner, address token, uint256 amount) private {
         uint256 before = IERC20(token).balanceOf(address(this));
         // slither-disable-next-line arbitrary-send-erc20 -- `spend` told whose account it is, and that the caller may
         IERC20(token).safeTransferFrom(owner, address(this), amount);
         uint256 received = IERC20(token).balanceOf(address(this)) - before;
+        // slither-disable-next-line incorrect-equality -- more than was asked for is as strange as less
         require(received == amount, JobEscrow_WrongAmountReceived(received, amount));
     }
 

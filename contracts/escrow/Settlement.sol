@@ -77,6 +77,7 @@ abstract contract Settlement is Assignments {
     }
 
     /// @inheritdoc IJobEscrow
+    // slither-disable-next-line reentrancy-no-eth -- {Bonds} is immutable, and calls nobody when it is told of a penalty
     function releaseHeld(uint256[] calldata assignments) external {
         bool abandoned = _abandoned();
         for (uint256 i = 0; i < assignments.length; ++i) {
@@ -125,6 +126,7 @@ abstract contract Settlement is Assignments {
 
     /// @dev Applies a proved leaf to its assignment.
     /// @return moved what to add to the job's tally
+    // slither-disable-next-line reentrancy-no-eth -- {Bonds} is immutable, and calls nobody when it is told of a penalty
     function _apply(
         Context memory c,
         uint256 assignment,

@@ -4,6 +4,8 @@ pragma solidity 0.8.37;
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {ICredentials} from "./ICredentials.sol";
 import {ICspAccounts} from "./ICspAccounts.sol";
+import {JobTerms} from "./IJobEscrow.sol";
+import {IJobRules} from "./IJobRules.sol";
 import {ITrustRegistry, Status} from "./ITrustRegistry.sol";
 
 /// @notice Whom a network admits.
@@ -21,7 +23,7 @@ struct AdmissionSettings {
 /// Allow only ERC-20 tokens that move exactly the amount asked for and keep balances as they are: the escrow refuses deposits
 /// that arrive short, but no check of a deposit helps against a token that changes later.
 /// A status stands against an account, and whoever owns one may open another; to keep a person out, revoke its credential.
-interface IAdmission {
+interface IAdmission is IJobRules {
     /// @notice New deposits in the token are allowed.
     event TokenAllowed(address indexed token);
     /// @notice New deposits in the token are forbidden; what is in, stays as it is.
@@ -74,6 +76,16 @@ interface IAdmission {
 
     /// @notice Ends the pause. Restricted; meant for the guardian.
     function resume() external;
+
+    /// @notice {requireAccountAdmitted} for the terms' token, and {examine} of the terms.
+    /// @return owner the account's owner, who is to pay
+    /// @return hash what a node accepts
+    /// @return funded slot-seconds
+    /// @return deposit in the token's smallest unit, rounded up
+    function admitJob(
+        uint48 account,
+        JobTerms calldata terms
+    ) external view returns (address owner, bytes32 hash, uint256 funded, uint256 deposit);
 
     /// @notice Reverts, with the reason, unless the account may put money into the network now.
     /// @param owner the account's owner

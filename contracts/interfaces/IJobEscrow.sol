@@ -15,7 +15,6 @@ import {Policy} from "../libraries/Policy.sol";
 /// @param attestations reports whose leaves are settled here
 /// @param licences whose nodes serve here
 /// @param placements the only one who opens and ends assignments
-/// @param rules what terms a job may have
 /// @param accounts of CSPs: who pays, who may ask for what
 /// @param admission whose money may come in
 /// @param trust who is frozen
@@ -26,7 +25,6 @@ struct EscrowParts {
     IAttestations attestations;
     INodeLicense licences;
     address placements;
-    IJobRules rules;
     ICspAccounts accounts;
     IAdmission admission;
     ITrustRegistry trust;
@@ -69,7 +67,7 @@ enum ReleaseReason {
 /// from cumulative seconds alone, so the path of settlements doesn't matter.
 /// @dev Nobody governs this contract: what may come in is {IAdmission}'s business, and what is in leaves by these rules alone.
 /// Tokens on the network's list are trusted to be plain ERC-20: what a transfer takes off one balance it adds to the other, one that
-/// fails says so, no rebasing. What each kind of unruly token does is in docs/money.md. Calls can be made in batches, see OpenZeppelin's
+/// fails says so, no rebasing. What each kind of unruly token does is in docs/tokens.md. Calls can be made in batches, see OpenZeppelin's
 /// Multicall.
 interface IJobEscrow {
     /// @notice A job was created and funded.
@@ -254,6 +252,9 @@ interface IJobEscrow {
 
     /// @notice Sends the protocol's share of the job's earned money to it. Anyone may call.
     function sendToProtocol(uint64 job) external;
+
+    /// @notice Pays out of the escrow. The escrow itself only: a payment is a call of its own, which undoes itself when it fails.
+    function deliver(address token, address to, uint256 amount) external;
 
     /// @notice Words of storage as they are, for {IEscrowLens}, which knows how to read them.
     function words(bytes32[] calldata slots) external view returns (bytes32[] memory values);

@@ -40,6 +40,8 @@ interface IOraclePay {
     /// @notice What isn't needed for pay was sent to the burner.
     event Swept(address indexed token, uint256 amount);
 
+    /// @notice Only the contract itself may do this.
+    error OraclePay_NotAllowed(address caller);
     /// @notice A setting of the deployment breaks the named rule.
     error OraclePay_SettingViolated(string rule);
     /// @notice The leaf isn't in the report's tree.
@@ -57,6 +59,9 @@ interface IOraclePay {
     /// @notice Pays members what they are owed, in this order, as far as the pot reaches. Anyone may call. Frozen members wait; suspended and
     /// blacklisted ones get what they earned; a recipient that the token refuses doesn't stop the others.
     function claim(address[] calldata members) external;
+
+    /// @notice Pays a member out of the pot. The contract itself only: a payment is a call of its own, which undoes itself when it fails.
+    function deliver(address recipient, uint256 amount) external;
 
     /// @notice Has the caller's pay go to `recipient`; zero: to the caller itself.
     function setRecipient(address recipient) external;

@@ -135,7 +135,7 @@ abstract contract EscrowLens is IEscrowLens, EscrowStorage {
         if (!v.closed) refund = v.deposit - _cost(v.price, v.funded) + t.refundDue(rates);
         else if (t.held == 0 && t.claimed == t.earned) refund = v.deposit - v.paid - burned - protocol;
         else refund = v.deposit - t.booked(rates) + t.refundDue(rates);
-        v.refundable = refund - v.refunded;
+        v.refundable = refund > v.refunded ? refund - v.refunded : 0;
         v.burnable = burned - v.burned;
         v.protocolDue = protocol - v.toProtocol;
     }

@@ -110,6 +110,12 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
     }
 
     /// @inheritdoc IOraclePay
+    function deliver(address recipient, uint256 amount) external {
+        require(msg.sender == address(this), OraclePay_NotAllowed(msg.sender));
+        token.safeTransfer(recipient, amount);
+    }
+
+    /// @inheritdoc IOraclePay
     function setRecipient(address recipient) external {
         _duties[msg.sender].recipient = recipient;
         emit RecipientSet(msg.sender, recipient);
@@ -165,7 +171,7 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
         if (until > duty.through) duty.through = uint40(until);
     }
 
-    // slither-disable-next-line costly-loop -- each payment stands for itself: one that is refused takes back its own
+    // slither-disable-next-line costly-loop,reentrancy-no-eth -- a payment that fails takes back its own, and changed nothing else
     function _pay(address member) private {
         Duty storage duty = _duties[member];
         uint256 owed = _worth(duty.earned) - duty.paid;
@@ -175,9 +181,10 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
         address recipient = duty.recipient == address(0) ? member : duty.recipient;
         duty.paid += amount;
         _paidToAll += amount;
-        if (token.trySafeTransfer(recipient, amount)) {
+        // A call of its own, so that a token that fails leaves nothing behind, whatever it did meanwhile.
+        try this.deliver(recipient, amount) {
             emit OraclePaid(member, recipient, amount);
-        } else {
+        } catch {
             duty.paid -= amount;
             _paidToAll -= amount;
             emit PaymentRefused(member, recipient, amount);
@@ -186,6 +193,7 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
 
     function _duty(address member) private view returns (Duty memory duty) {
         duty = _duties[member];
+        // slither-disable-next-line incorrect-equality -- zero says that nothing was ever settled
         if (duty.through == 0) duty.through = GENESIS;
     }
 

@@ -11,10 +11,12 @@ import {Credentials} from "../../contracts/csp/Credentials.sol";
 import {CspAccounts} from "../../contracts/csp/CspAccounts.sol";
 import {Authority} from "../../contracts/governance/Authority.sol";
 import {AdmissionSettings, IAdmission} from "../../contracts/interfaces/IAdmission.sol";
+import {IAttestations} from "../../contracts/interfaces/IAttestations.sol";
 import {Credential, ICredentials} from "../../contracts/interfaces/ICredentials.sol";
 import {ICspAccounts} from "../../contracts/interfaces/ICspAccounts.sol";
 import {ITrustRegistry, Status, TrustSettings} from "../../contracts/interfaces/ITrustRegistry.sol";
 import {Subjects} from "../../contracts/libraries/Subjects.sol";
+import {Timing} from "../../contracts/libraries/Timing.sol";
 import {LocalToken} from "../../contracts/local/LocalToken.sol";
 import {TrustRegistry} from "../../contracts/trust/TrustRegistry.sol";
 
@@ -35,6 +37,7 @@ contract AdmissionTest is Test {
         TrustSettings(7 days, 30 days, 14 days, 14 days)
     );
     IERC721 private licences = IERC721(makeAddr("licences"));
+    IAttestations private attestations = IAttestations(makeAddr("attestations"));
     address private token = address(new LocalToken());
     address private owner = makeAddr("owner");
     Admission private admission;
@@ -42,6 +45,9 @@ contract AdmissionTest is Test {
 
     function setUp() external {
         vm.warp(1_800_000_000);
+        Timing memory timing;
+        (timing.genesis, timing.epochLength) = (1_800_000_000, 1 days);
+        vm.mockCall(address(attestations), abi.encodeCall(IAttestations.timing, ()), abi.encode(timing));
         admission = _deploy(AdmissionSettings(1, false, PAUSE));
         vm.prank(owner);
         account = accounts.open();
@@ -57,13 +63,13 @@ contract AdmissionTest is Test {
         AdmissionSettings memory s = AdmissionSettings(1, false, PAUSE);
         address[] memory none = new address[](0);
         _expectViolated("accounts is not zero");
-        new Admission(address(authority), ICspAccounts(address(0)), c, t, licences, s, none);
+        new Admission(address(authority), attestations, ICspAccounts(address(0)), c, t, licences, s, none);
         _expectViolated("credentials is not zero");
-        new Admission(address(authority), a, ICredentials(address(0)), t, licences, s, none);
+        new Admission(address(authority), attestations, a, ICredentials(address(0)), t, licences, s, none);
         _expectViolated("trust is not zero");
-        new Admission(address(authority), a, c, ITrustRegistry(address(0)), licences, s, none);
+        new Admission(address(authority), attestations, a, c, ITrustRegistry(address(0)), licences, s, none);
         _expectViolated("licences is not zero");
-        new Admission(address(authority), a, c, t, IERC721(address(0)), s, none);
+        new Admission(address(authority), attestations, a, c, t, IERC721(address(0)), s, none);
     }
 
     function test_restricted__no_role__is_refused() external {
@@ -255,7 +261,8 @@ contract AdmissionTest is Test {
     function _deploy(AdmissionSettings memory settings) private returns (Admission) {
         address[] memory tokens = new address[](1);
         tokens[0] = token;
-        return new Admission(address(authority), accounts, credentials, trust, licences, settings, tokens);
+        return
+            new Admission(address(authority), attestations, accounts, credentials, trust, licences, settings, tokens);
     }
 
     function _identify() private {

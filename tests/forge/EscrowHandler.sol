@@ -48,67 +48,10 @@ contract EscrowHandler is
 
     /// @dev All actions. Those that lead somewhere are listed more than once, so that they come more often.
     function everything() external pure returns (bytes4[] memory list) {
-        list = new bytes4[](60);
-        list[0] = this.pass.selector;
-        list[1] = this.pass.selector;
-        list[2] = this.create.selector;
-        list[3] = this.create.selector;
-        list[4] = this.create.selector;
-        list[5] = this.grow.selector;
-        list[6] = this.stop.selector;
-        list[7] = this.shrink.selector;
-        list[8] = this.close.selector;
-        list[9] = this.withdraw.selector;
-        list[10] = this.appoint.selector;
-        list[11] = this.meddle.selector;
-        list[12] = this.handOver.selector;
-        list[13] = this.assign.selector;
-        list[14] = this.assign.selector;
-        list[15] = this.assign.selector;
-        list[16] = this.assignByOffer.selector;
-        list[17] = this.assignByOffer.selector;
-        list[18] = this.impose.selector;
-        list[19] = this.closeAssignment.selector;
-        list[20] = this.move.selector;
-        list[21] = this.revokeOffers.selector;
-        list[22] = this.report.selector;
-        list[23] = this.report.selector;
-        list[24] = this.report.selector;
-        list[25] = this.report.selector;
-        list[26] = this.veto.selector;
-        list[27] = this.forge.selector;
-        list[28] = this.replace.selector;
-        list[29] = this.settle.selector;
-        list[30] = this.settleRange.selector;
-        list[31] = this.settleRange.selector;
-        list[32] = this.settleUnproved.selector;
-        list[33] = this.release.selector;
-        list[34] = this.claim.selector;
-        list[35] = this.claimTo.selector;
-        list[36] = this.burn.selector;
-        list[37] = this.judge.selector;
-        list[38] = this.lift.selector;
-        list[39] = this.mark.selector;
-        list[40] = this.pause.selector;
-        list[41] = this.bond.selector;
-        list[42] = this.reallocate.selector;
-        list[43] = this.reopen.selector;
-        list[44] = this.misbehave.selector;
-        list[45] = this.probePaths.selector;
-        list[46] = this.probeExit.selector;
-        list[47] = this.probeCollusion.selector;
-        list[48] = this.probeFloor.selector;
-        list[49] = this.appeal.selector;
-        list[50] = this.forbid.selector;
-        list[51] = this.askForBond.selector;
-        list[52] = this.withdrawBond.selector;
-        list[53] = this.slash.selector;
-        list[54] = this.burnBonds.selector;
-        list[55] = this.replay.selector;
-        list[56] = this.schedule.selector;
-        list[57] = this.rotate.selector;
-        list[58] = this.declare.selector;
-        list[59] = this.equivocate.selector;
+        (bytes4[] memory first, bytes4[] memory rest) = (_usual(), _unusual());
+        list = new bytes4[](first.length + rest.length);
+        for (uint256 i = 0; i < first.length; ++i) list[i] = first[i];
+        for (uint256 i = 0; i < rest.length; ++i) list[first.length + i] = rest[i];
     }
 
     /// @dev What concerns committees and their pay, and the jobs that it comes from.
@@ -167,6 +110,76 @@ contract EscrowHandler is
             escrow.sendToBurn(job);
             escrow.sendToProtocol(job);
         }
+    }
+
+    /// @dev What jobs and reports are made of.
+    function _usual() private pure returns (bytes4[] memory list) {
+        list = new bytes4[](32);
+        list[0] = this.pass.selector;
+        list[1] = this.pass.selector;
+        list[2] = this.create.selector;
+        list[3] = this.create.selector;
+        list[4] = this.create.selector;
+        list[5] = this.grow.selector;
+        list[6] = this.stop.selector;
+        list[7] = this.shrink.selector;
+        list[8] = this.close.selector;
+        list[9] = this.withdraw.selector;
+        list[10] = this.appoint.selector;
+        list[11] = this.meddle.selector;
+        list[12] = this.handOver.selector;
+        list[13] = this.assign.selector;
+        list[14] = this.assign.selector;
+        list[15] = this.assign.selector;
+        list[16] = this.assignByOffer.selector;
+        list[17] = this.assignByOffer.selector;
+        list[18] = this.impose.selector;
+        list[19] = this.closeAssignment.selector;
+        list[20] = this.move.selector;
+        list[21] = this.revokeOffers.selector;
+        list[22] = this.report.selector;
+        list[23] = this.report.selector;
+        list[24] = this.report.selector;
+        list[25] = this.report.selector;
+        list[26] = this.veto.selector;
+        list[27] = this.forge.selector;
+        list[28] = this.replace.selector;
+        list[29] = this.settle.selector;
+        list[30] = this.settleRange.selector;
+        list[31] = this.settleRange.selector;
+    }
+
+    /// @dev What happens besides, and what would happen if.
+    function _unusual() private pure returns (bytes4[] memory list) {
+        list = new bytes4[](28);
+        list[0] = this.settleUnproved.selector;
+        list[1] = this.release.selector;
+        list[2] = this.claim.selector;
+        list[3] = this.claimTo.selector;
+        list[4] = this.burn.selector;
+        list[5] = this.judge.selector;
+        list[6] = this.lift.selector;
+        list[7] = this.mark.selector;
+        list[8] = this.pause.selector;
+        list[9] = this.bond.selector;
+        list[10] = this.reallocate.selector;
+        list[11] = this.reopen.selector;
+        list[12] = this.misbehave.selector;
+        list[13] = this.probePaths.selector;
+        list[14] = this.probeExit.selector;
+        list[15] = this.probeCollusion.selector;
+        list[16] = this.probeFloor.selector;
+        list[17] = this.appeal.selector;
+        list[18] = this.forbid.selector;
+        list[19] = this.askForBond.selector;
+        list[20] = this.withdrawBond.selector;
+        list[21] = this.slash.selector;
+        list[22] = this.burnBonds.selector;
+        list[23] = this.replay.selector;
+        list[24] = this.schedule.selector;
+        list[25] = this.rotate.selector;
+        list[26] = this.declare.selector;
+        list[27] = this.equivocate.selector;
     }
 
     function _repent() private {

@@ -9,7 +9,6 @@ import {Admission} from "../../contracts/csp/Admission.sol";
 import {Credentials} from "../../contracts/csp/Credentials.sol";
 import {CspAccounts} from "../../contracts/csp/CspAccounts.sol";
 import {JobEscrow} from "../../contracts/escrow/JobEscrow.sol";
-import {JobRules} from "../../contracts/escrow/JobRules.sol";
 import {Authority} from "../../contracts/governance/Authority.sol";
 import {AdmissionSettings, IAdmission} from "../../contracts/interfaces/IAdmission.sol";
 import {IAttestations} from "../../contracts/interfaces/IAttestations.sol";
@@ -18,7 +17,6 @@ import {ICredentials} from "../../contracts/interfaces/ICredentials.sol";
 import {ICspAccounts} from "../../contracts/interfaces/ICspAccounts.sol";
 import {IEscrowPlacing} from "../../contracts/interfaces/IEscrowPlacing.sol";
 import {EscrowParts, IJobEscrow} from "../../contracts/interfaces/IJobEscrow.sol";
-import {IJobRules} from "../../contracts/interfaces/IJobRules.sol";
 import {INodeLicense, LicenceSettings} from "../../contracts/interfaces/INodeLicense.sol";
 import {IOracleRegistry} from "../../contracts/interfaces/IOracleRegistry.sol";
 import {IPlacements} from "../../contracts/interfaces/IPlacements.sol";
@@ -97,9 +95,9 @@ abstract contract Town is Test {
         attestations = new Attestations(address(authority), _timing(), signers);
         trust = new TrustRegistry(address(authority), _trustSettings());
         uint256 nonce = vm.getNonce(address(this));
-        address escrowAt = vm.computeCreateAddress(address(this), nonce + 8);
-        address placementsAt = vm.computeCreateAddress(address(this), nonce + 9);
-        address reallocationsAt = vm.computeCreateAddress(address(this), nonce + 10);
+        address escrowAt = vm.computeCreateAddress(address(this), nonce + 7);
+        address placementsAt = vm.computeCreateAddress(address(this), nonce + 8);
+        address reallocationsAt = vm.computeCreateAddress(address(this), nonce + 9);
 
         licences = new NodeLicense(
             address(authority),
@@ -130,6 +128,7 @@ abstract contract Town is Test {
         tokens[0] = address(token);
         admission = new Admission(
             address(authority),
+            IAttestations(address(attestations)),
             ICspAccounts(address(accounts)),
             ICredentials(address(credentials)),
             ITrustRegistry(address(trust)),
@@ -137,7 +136,6 @@ abstract contract Town is Test {
             _admissionSettings(credentialKinds),
             tokens
         );
-        IJobRules rules = IJobRules(address(new JobRules(IAttestations(address(attestations)))));
         oraclePay = new OraclePay(
             IAttestations(address(attestations)),
             IOracleRegistry(address(registry)),
@@ -151,7 +149,6 @@ abstract contract Town is Test {
                 attestations: IAttestations(address(attestations)),
                 licences: INodeLicense(address(licences)),
                 placements: placementsAt,
-                rules: rules,
                 accounts: ICspAccounts(address(accounts)),
                 admission: IAdmission(address(admission)),
                 trust: ITrustRegistry(address(trust)),

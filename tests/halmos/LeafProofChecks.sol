@@ -35,42 +35,103 @@ contract LeafProofChecks {
         _accepted(_tree2(ids), claimed, proof, treeIndex, count, hashes);
     }
 
-    function check_verifyRange__tree_of_3__accepts_its_nodes_only(
+    function check_verifyRange__tree_of_3__accepts_its_nodes_only__range_of_1(
         bytes32[3] calldata ids,
         bytes32[4] calldata claimed,
         bytes32[2] calldata proof,
         uint8 treeIndex,
-        uint8 count,
         uint8 hashes
     ) external view {
-        _accepted(_tree3(ids), claimed, proof, treeIndex, count, hashes);
+        _accepted(_tree3(ids), claimed, proof, treeIndex, 1, hashes);
     }
 
-    function check_verifyRange__tree_of_4__accepts_its_nodes_only(
+    function check_verifyRange__tree_of_3__accepts_its_nodes_only__range_of_2(
+        bytes32[3] calldata ids,
+        bytes32[4] calldata claimed,
+        bytes32[2] calldata proof,
+        uint8 treeIndex,
+        uint8 hashes
+    ) external view {
+        _accepted(_tree3(ids), claimed, proof, treeIndex, 2, hashes);
+    }
+
+    function check_verifyRange__tree_of_3__accepts_its_nodes_only__range_of_3(
+        bytes32[3] calldata ids,
+        bytes32[4] calldata claimed,
+        bytes32[2] calldata proof,
+        uint8 treeIndex,
+        uint8 hashes
+    ) external view {
+        _accepted(_tree3(ids), claimed, proof, treeIndex, 3, hashes);
+    }
+
+    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_1(
         bytes32[4] calldata ids,
         bytes32[4] calldata claimed,
         bytes32[2] calldata proof,
         uint8 treeIndex,
-        uint8 count,
         uint8 hashes
     ) external view {
-        _accepted(_tree4(ids), claimed, proof, treeIndex, count, hashes);
+        _accepted(_tree4(ids), claimed, proof, treeIndex, 1, hashes);
     }
 
-    /// @dev True ranges of a tree of four pass: the whole of it, a half, one leaf and the root.
-    function check_verifyRange__true_ranges__are_accepted(bytes32[4] calldata ids) external view {
+    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_2(
+        bytes32[4] calldata ids,
+        bytes32[4] calldata claimed,
+        bytes32[2] calldata proof,
+        uint8 treeIndex,
+        uint8 hashes
+    ) external view {
+        _accepted(_tree4(ids), claimed, proof, treeIndex, 2, hashes);
+    }
+
+    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_3(
+        bytes32[4] calldata ids,
+        bytes32[4] calldata claimed,
+        bytes32[2] calldata proof,
+        uint8 treeIndex,
+        uint8 hashes
+    ) external view {
+        _accepted(_tree4(ids), claimed, proof, treeIndex, 3, hashes);
+    }
+
+    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_4(
+        bytes32[4] calldata ids,
+        bytes32[4] calldata claimed,
+        bytes32[2] calldata proof,
+        uint8 treeIndex,
+        uint8 hashes
+    ) external view {
+        _accepted(_tree4(ids), claimed, proof, treeIndex, 4, hashes);
+    }
+
+    function check_verifyRange__true_ranges__whole_tree_is_accepted(bytes32[4] calldata ids) external view {
         bytes32[] memory nodes = _tree4(ids);
         bytes32[] memory all = new bytes32[](4);
         for (uint256 i = 0; i < 4; ++i) all[i] = nodes[6 - i];
         this.verify(nodes[0], all, 6, new bytes32[](0));
+    }
+
+    function check_verifyRange__true_ranges__two_siblings_are_accepted(bytes32[4] calldata ids) external view {
+        bytes32[] memory nodes = _tree4(ids);
         bytes32[] memory some = new bytes32[](2);
         bytes32[] memory proof = new bytes32[](1);
         (some[0], some[1], proof[0]) = (nodes[6], nodes[5], nodes[1]);
         this.verify(nodes[0], some, 6, proof);
-        proof = new bytes32[](2);
+    }
+
+    function check_verifyRange__true_ranges__two_cousins_are_accepted(bytes32[4] calldata ids) external view {
+        bytes32[] memory nodes = _tree4(ids);
+        bytes32[] memory some = new bytes32[](2);
+        bytes32[] memory proof = new bytes32[](2);
         (some[0], some[1], proof[0], proof[1]) = (nodes[5], nodes[4], nodes[6], nodes[3]);
         this.verify(nodes[0], some, 5, proof);
+    }
+
+    function check_verifyRange__true_ranges__one_leaf_is_accepted(bytes32[4] calldata ids) external view {
+        bytes32[] memory nodes = _tree4(ids);
         bytes32[] memory one = new bytes32[](1);
+        bytes32[] memory proof = new bytes32[](2);
         (one[0], proof[0], proof[1]) = (nodes[3], nodes[4], nodes[2]);
         this.verify(nodes[0], one, 3, proof);
     }
@@ -115,8 +176,14 @@ contract LeafProofChecks {
         return 8;
     }
 
+    /// @dev Without branches, of which every one would double the paths.
     function _contains(bytes32[] memory nodes, bytes32 wanted) private pure returns (bool found) {
-        for (uint256 i = 0; i < nodes.length; ++i) if (nodes[i] == wanted) found = true;
+        for (uint256 i = 0; i < nodes.length; ++i) {
+            bytes32 node = nodes[i];
+            assembly ("memory-safe") {
+                found := or(found, eq(node, wanted))
+            }
+        }
     }
 
     function _leaf(bytes32 id) private pure returns (bytes32) {

@@ -45,23 +45,27 @@ contract ReportsChecks {
         assert(now_.place(0) == r.place(2));
     }
 
-    /// @dev Epochs strictly forward: what {Attestations} requires before it submits keeps the word in order.
-    function check_submit__keeps_epochs_rising__and_the_rest(
-        uint32 lastEpoch,
-        uint40 lastAt,
-        uint112 rest,
+    function check_submit__writes_the_pending__and_nothing_else(
+        uint256 word,
         uint32 epoch,
         uint40 finalAt
     ) external pure {
-        uint256 word = (uint256(lastEpoch) << 72) | (uint256(lastAt) << 104) | (uint256(rest) << 144);
-        Reports r = _reachable(word);
-        // Its epoch is later, and its time is, since the last one is final already.
-        if ((lastAt != 0 && epoch <= lastEpoch) || finalAt <= lastAt) return;
-        Reports s = r.submit(epoch, finalAt);
+        Reports s = Reports.wrap(word).submit(epoch, finalAt);
         (uint32 e, uint40 moment) = s.pending();
         assert(e == epoch && moment == finalAt);
-        assert(Reports.unwrap(s) >> 72 == Reports.unwrap(r) >> 72);
-        assert(_ordered(s));
+        assert(Reports.unwrap(s) >> 72 == word >> 72);
+    }
+
+    /// @dev Epochs strictly forward: what {Attestations} requires before it submits keeps the word in order.
+    function check_submit__keeps_epochs_rising(uint256 word, uint32 epoch, uint40 finalAt) external pure {
+        Reports r = Reports.wrap(word);
+        (uint32 lastEpoch, uint40 lastAt) = r.last();
+        if (!_ordered(r) || (lastAt != 0 && epoch <= lastEpoch) || finalAt <= lastAt) return;
+        Reports s = r.submit(epoch, finalAt);
+        (uint32 e, uint40 moment) = s.pending();
+        (uint32 l, uint40 m) = s.last();
+        assert(l == lastEpoch && m == lastAt);
+        if (m != 0) assert(e > l && moment > m);
     }
 
     function check_asOf__keeps_the_order(uint256 word, uint40 time) external pure {

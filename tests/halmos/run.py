@@ -11,9 +11,11 @@ under .cache. A check called `check_witness_...` must be refuted: it shows that 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -54,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make symbolic", description="Symbolic checks with Halmos.")
     parser.add_argument("--contract", action="append", choices=[*CHECKS, "integers"], help="only these")
     parser.add_argument("--seconds", type=int, default=60, help="for each question to a solver (60)")
-    parser.add_argument("--limit", type=int, default=900, help="seconds for each contract (900)")
+    parser.add_argument("--match", default="", help="only checks whose name matches this regular expression")
+    parser.add_argument("--limit", type=int, default=90, help="seconds for each check (90)")
     options = parser.parse_args(arguments)
     python = environment()
     outcomes: list[Outcome] = []
@@ -66,7 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     for name in chosen:
         outcomes += integers(python, options.seconds) if name == "integers" else halmos(python, name, options)
     known = {(o["group"], o["name"]): o for o in (json.loads(RESULTS.read_text()) if RESULTS.exists() else [])}
-    kept = [o for o in known.values() if o["group"] not in chosen]
+    again = {(o.group, o.name) for o in outcomes}
+    kept = [o for key, o in known.items() if key not in again and (options.match or key[0] not in chosen)]
     RESULTS.write_text(json.dumps(kept + [asdict(o) for o in outcomes], indent=1) + "\n")
     for o in outcomes:
         print(f"{'ok ' if o.good else 'NO '} {o.outcome:12} {o.seconds:7.1f} s  {o.group}: {o.name}")
@@ -91,39 +95,39 @@ def environment() -> Path:
 
 
 def halmos(python: Path, contract: str, options: argparse.Namespace) -> list[Outcome]:
-    answer = CACHE / f"{contract}.json"
+    """Each check by itself, so that one that isn't decided takes no time from the others."""
+    (CACHE / "logs").mkdir(exist_ok=True)
+    names = re.findall(r"function (check_\w+)\(", (HERE / f"{contract}.sol").read_text())
+    wanted = re.compile(options.match)
+    return [_check(python, contract, name, options) for name in names if wanted.search(name)]
+
+
+def _check(python: Path, contract: str, name: str, options: argparse.Namespace) -> Outcome:
+    answer, log = CACHE / "logs" / f"{contract}.{name}.json", CACHE / "logs" / f"{contract}.{name}.log"
     answer.unlink(missing_ok=True)
-    log = CACHE / f"{contract}.log"
     command = [
         str(python.with_name("halmos")), "--no-status", "--forge-build-out", OUT, "--contract", contract,
-        "--solver-timeout-assertion", f"{options.seconds}s", "--json-output", str(answer), *CHECKS[contract],
+        "--match-test", rf"^{name}\(", "--solver-timeout-assertion", f"{options.seconds}s",
+        "--json-output", str(answer), *CHECKS[contract],
     ]  # fmt: skip
     began = time.monotonic()
-    with log.open("w") as stream:
+    with log.open("w") as stream, contextlib.suppress(subprocess.TimeoutExpired):
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | {"FOUNDRY_PROFILE": "symbolic"},
+            stdout=stream, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
         try:
-            subprocess.run(
-                command, cwd=ROOT, env=os.environ | {"FOUNDRY_PROFILE": "symbolic"},
-                stdout=stream, stderr=subprocess.STDOUT, timeout=options.limit,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            print(f"symbolic: {contract}: stopped after {options.limit} s, see {log.relative_to(ROOT)}")
-    declared = re.findall(r"function (check_\w+)\(", (HERE / f"{contract}.sol").read_text())
-    found: dict[str, Outcome] = {}
-    if answer.exists():
-        for tests in json.loads(answer.read_text())["test_results"].values():
-            for test in tests:
-                name = test["name"].split("(")[0]
-                found[name] = _outcome(contract, name, OUTCOMES[test["exitcode"]], test)
-    else:  # it was stopped: what it had told until then
-        told = re.compile(r"\[(PASS|FAIL|TIMEOUT|ERROR)\]\S* (check_\w+)\(.*?paths: (\d+), time: ([\d.]+)s")
-        for verdict, name, paths, seconds in told.findall(log.read_text()):
-            outcome = {"PASS": "proved", "FAIL": "refuted"}.get(verdict, "not decided")
-            found[name] = _outcome(
-                contract, name, outcome, {"num_paths": [int(paths)], "time": [float(seconds)], "num_bounded_loops": 0}
-            )
-    spent = time.monotonic() - began
-    nothing = {"num_paths": [0], "time": [spent], "num_bounded_loops": 0}
-    return [found.get(name) or _outcome(contract, name, "not decided", nothing) for name in sorted(declared)]
+            process.wait(options.limit)
+        finally:  # its solvers, too
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    told = json.loads(answer.read_text())["test_results"] if answer.exists() else {}
+    tests = [test for each in told.values() for test in each]
+    if not tests:
+        nothing = {"num_paths": 0, "time": [time.monotonic() - began], "num_bounded_loops": 0}
+        return _outcome(contract, name, "not decided", nothing)
+    return _outcome(contract, name, OUTCOMES[tests[0]["exitcode"]], tests[0] | {"num_paths": tests[0]["num_paths"][0]})
 
 
 def _outcome(group: str, name: str, outcome: str, test: dict[str, Any]) -> Outcome:
@@ -133,7 +137,7 @@ def _outcome(group: str, name: str, outcome: str, test: dict[str, Any]) -> Outco
     if outcome == "proved" and bounded:
         outcome = "not decided"
     good = outcome == "refuted" if witness else outcome in ("proved", "not decided")
-    return Outcome(group, name, outcome, float(test["time"][0]), int(test["num_paths"][0]), bounded, good)
+    return Outcome(group, name, outcome, float(test["time"][0]), int(test["num_paths"]), bounded, good)
 
 
 def integers(python: Path, seconds: int) -> list[Outcome]:

@@ -13,19 +13,20 @@ from oracle.ground.policy import Policy
 EPOCH: Final = 1_000
 LICENCES: Final = 5
 EVENTS: Final = (
-    *["assign"] * 6,
+    *["assign"] * 7,
     *["close"] * 3,
     *["reallocate"] * 4,
-    *["grow"] * 2,
-    *["freeze licence", "freeze node", "freeze csp"],
+    *["grow"] * 4,
+    *["freeze licence"] * 3,
+    *["freeze node", "freeze csp"],
     *["lift"] * 2,
     *["bond"] * 2,
     "shrink",
     "stop",
     "close job",
 )
-FATES: Final = (*["reported"] * 6, *["skipped"] * 2, "vetoed", "reviewed", "replaced")
-WAYS: Final = ("singly", "in ranges", "claiming", "twice", "the older report", "an unknown report", "not at all")
+FATES: Final = (*["reported"] * 8, *["skipped"] * 2, "vetoed", "reviewed", "replaced")
+WAYS: Final = (*["singly", "in ranges", "claiming"] * 2, "twice", "the older report", "an unknown report", "not at all")
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,8 @@ def policies(draw: st.DrawFn) -> Policy:
 
 @st.composite
 def histories(draw: st.DrawFn, honest: bool = False) -> History:
-    """3 to 8 epochs. The honest ones have no lies, and bonds that suffice: there the keepers' ways change no amount."""
-    count = draw(st.integers(3, 8))
+    """4 to 8 epochs. The honest ones have no lies, and bonds that suffice: there the keepers' ways change no amount."""
+    count = draw(st.integers(4, 8))
     span = count * EPOCH
     jobs = tuple(
         JobPlan(
@@ -114,14 +115,14 @@ def histories(draw: st.DrawFn, honest: bool = False) -> History:
             price=draw(st.one_of(st.integers(1, 30), st.integers(10**5, 10**7))),
             slots=draw(st.integers(1, 3)),
             starts=draw(st.sampled_from([0, 0, 1, 487, 1_000, 1_313])),
-            length=draw(st.one_of(st.integers(2, count).map(lambda n: n * EPOCH), st.integers(700, span))),
+            length=draw(st.one_of(st.integers(3, count).map(lambda n: n * EPOCH), st.integers(1_900, span))),
         )
         for _ in range(draw(st.integers(1, 2)))
     )
     rounds = tuple(
         Round(
             fate=draw(st.sampled_from(FATES)),
-            late=draw(st.one_of(st.just(0), st.integers(0, 1_200))),
+            late=draw(st.one_of(st.just(0), st.integers(0, 300), st.integers(0, 1_200))),
             lies=not honest and draw(st.integers(0, 4)) == 0,
         )
         for _ in range(count)
@@ -133,7 +134,7 @@ def histories(draw: st.DrawFn, honest: bool = False) -> History:
             who=draw(st.integers(0, 59)),
             how=draw(st.integers(0, 999)),
         )
-        for _ in range(draw(st.integers(2, 14)))
+        for _ in range(draw(st.integers(5, 16)))
     )
     return History(
         network=draw(st.integers(0, 1)),
@@ -151,7 +152,7 @@ def visits(draw: st.DrawFn) -> tuple[Visit, ...]:
     """One keeper's schedule, from one who comes often to one who never does."""
     return tuple(
         Visit(
-            at=draw(st.integers(EPOCH, 10 * EPOCH)),
+            at=draw(st.integers(1, 9)) * EPOCH + draw(st.integers(41, EPOCH)),
             way=draw(st.sampled_from(WAYS)),
             which=draw(st.one_of(st.just(2**16 - 1), st.integers(0, 2**16 - 1))),
             claims=draw(st.booleans()),
@@ -159,5 +160,5 @@ def visits(draw: st.DrawFn) -> tuple[Visit, ...]:
             marks=draw(st.booleans()),
             sends=draw(st.booleans()),
         )
-        for _ in range(draw(st.integers(0, 12)))
+        for _ in range(draw(st.sampled_from([0, 3, 6, 9, 12])))
     )

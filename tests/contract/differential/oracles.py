@@ -54,8 +54,8 @@ class Core:
         chance = Random(f"{self.seed} {epoch} {one.assignment_id}")
         start, end = self.clock.start(epoch), self.clock.end(epoch)
         seconds = max(0, min(one.stop, end) - max(one.opened_at, start))
-        ratio = chance.choice([1.0, 1.0, 0.99, 0.97, 0.93, 0.6, 0.0])
-        blind = chance.choice([0, 0, 1, 2, 3])
+        ratio = chance.choice([1.0, 0.99, 0.97, 0.93, 0.6, 0.0])
+        blind = chance.choice([0, 0, 0, 1, 2])
         seen = []
         for number in range(ORACLES):
             observed = 0 if number < blind else seconds - chance.choice([0, 0, 1, chance.randrange(seconds + 1)])
@@ -70,6 +70,6 @@ class Core:
         for of in range(max(0, epoch - self.appeal_epochs - 1), epoch + 1):
             for one in subjects:
                 shown = Random(f"{self.seed} {epoch} shows {of} {one.assignment_id}")
-                if shown.random() < 0.3:
+                if shown.random() < 0.5:
                     found.setdefault(of, {})[one.assignment_id] = shown.choice([2**20, shown.randrange(1_000)])
         return found if chance.random() < 0.8 else {}

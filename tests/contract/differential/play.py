@@ -24,7 +24,7 @@ from tests.contract.differential.histories import Event, History, Round, Visit
 from tests.contract.differential.oracles import Core
 from tests.contract.differential.reallocating import request
 from tests.contract.differential.stage import Stage
-from tests.contract.world import FOREVER, GENESIS, INTENT, START, Person, halves, joined
+from tests.contract.world import FOREVER, GENESIS, INTENT, START, Licence, Person, halves, joined
 
 REASON, EVIDENCE = 7, keccak(text="why")
 LICENCE, NODE, CSP = (kind << 248 for kind in (1, 2, 3))
@@ -90,9 +90,9 @@ class Play:
         for number, job in enumerate(self.history.jobs, 1):
             for slot in range(job.slots):
                 event = Event(job.starts + (number * 37 + slot * 13) * (self.history.seed % 4), "open", number, slot)
-                plan[GENESIS + max(1, event.at)].append(lambda event=event: self._event(event))
+                self._plan_event(plan, event)
         for event in self.history.events:
-            plan[GENESIS + event.at].append(lambda event=event: self._event(event))
+            self._plan_event(plan, event)
         for epoch, one in enumerate(self.history.rounds):
             at = self.clock.end(epoch) + one.late
             if one.fate != "skipped":
@@ -112,10 +112,16 @@ class Play:
             plan[at].append(lambda visit=visit: self._visit(visit))
         return plan
 
+    def _plan_event(self, plan: dict[int, list[Callable[[], list[Act]]]], event: Event) -> None:
+        """One a block: what an event comes to depends on those before."""
+        at = GENESIS + max(1, event.at)
+        while at in plan:
+            at += 1
+        plan[at].append(lambda: self._event(event))
+
     def _block(self, time: int, acts: Sequence[Act]) -> None:
-        """Mine acts at `time`; what the model refuses the contracts must refuse, by the same name."""
-        if not acts:
-            return
+        """Mine acts at `time`; what the model refuses the contracts must refuse, by the same name. A block without acts is
+        mined too: the model's time is the chain's."""
         expected = []
         for act in acts:
             try:
@@ -275,7 +281,7 @@ class Play:
         generation = len(model.of_slot(job, slot)) + 1
         message = Acceptance(job, slot, generation, licence, self.terms[job - 1], FOREVER)
         signature = one.node.signer.sign_typed(message, self.network.acceptance_domain)
-        subjects = (LICENCE | licence, NODE | int(one.node.address, 16))
+        subjects = _subjects(one)
 
         def open_(now: int) -> None:
             last = self.wanted.get((job, slot))
@@ -301,7 +307,7 @@ class Play:
 
     def _do_reallocate(self, event: Event) -> list[Act]:
         """As of a time in this epoch; nothing where the rules of requests, which aren't about money, forbid it."""
-        now = GENESIS + event.at
+        now = self.next
         running = [key for key in self._open() if now < self.model.job_of(key).stop]
         if not running:
             return []
@@ -323,7 +329,7 @@ class Play:
         return [Act(self.world.keeper, call, end)]
 
     def _do_grow(self, event: Event) -> list[Act]:
-        world, model, now = self.world, self.model, GENESIS + event.at
+        world, model, now = self.world, self.model, self.next
         job = 1 + event.who % len(model.jobs)
         one = model.jobs[job - 1]
         if now < model.frozen.get(CSP | world.account, 0):
@@ -335,7 +341,7 @@ class Play:
 
     def _do_shrink(self, event: Event) -> list[Act]:
         job = 1 + event.who % len(self.model.jobs)
-        slots = 1 + event.how % len(self.model.jobs[job - 1].slots)
+        slots = max(1, len(self.model.jobs[job - 1].slots) - (event.how % 5 > 0))
         call = self.world.escrow.shrinkJob(job, slots)
         return [Act(self.world.csp, call, lambda now: self.model.shrink(now, job, slots))]
 
@@ -347,16 +353,21 @@ class Play:
         return [] if self.lawful else [self._close(1 + event.who % len(self.model.jobs))]
 
     def _do_freeze_licence(self, event: Event) -> list[Act]:
-        return self._freeze(event, LICENCE | self.linked[event.who % len(self.linked)].id)
+        return self._freeze(event, self._serving(event)[0])
 
     def _do_freeze_node(self, event: Event) -> list[Act]:
-        return self._freeze(event, NODE | int(self.linked[event.who % len(self.linked)].node.address, 16))
+        return self._freeze(event, self._serving(event)[1])
+
+    def _serving(self, event: Event) -> tuple[int, int]:
+        """Subjects of a licence and its node, of one that served if any did."""
+        served = [one.subjects for one in self.model.accounts.values()] or [_subjects(self.linked[0])]
+        return served[event.who % len(served)]
 
     def _do_freeze_csp(self, event: Event) -> list[Act]:
         return self._freeze(event, CSP | self.world.account)
 
     def _freeze(self, event: Event, subject: int) -> list[Act]:
-        until = GENESIS + event.at + 300 + event.how * 5
+        until = self.next + 300 + event.how * 2
 
         def freeze(now: int) -> None:
             require(now >= self.model.frozen.get(subject, 0), "TrustRegistry_InForce")
@@ -560,6 +571,10 @@ class Play:
 
 # Of the contracts' AssignmentView, in the order of `Subject`'s fields.
 _SUBJECT = ("id", "licence", "openedAt", "stop", "through", "earned", "accounted", "jobClosed")
+
+
+def _subjects(licence: Licence) -> tuple[int, int]:
+    return LICENCE | licence.id, NODE | int(licence.node.address, 16)
 
 
 def _same(what: str, contracts: dict[str, Any], model: dict[str, Any]) -> None:

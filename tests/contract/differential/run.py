@@ -35,6 +35,7 @@ def campaign(stage: Stage, examples: int, start: int, shrink: bool) -> int:
         print_blob=False,
     )
     blocks = 0
+    told: list[History] = []
 
     def play(history: History, schedule: tuple[Visit, ...], lawful: bool) -> object:
         nonlocal blocks
@@ -43,6 +44,9 @@ def campaign(stage: Stage, examples: int, start: int, shrink: bool) -> int:
             try:
                 return one.run()
             except BaseException:
+                if not shrink and told.count(history):
+                    raise
+                told.append(history)
                 print(f"{history}\n{schedule}\n" + "\n".join(one.told), file=sys.stderr)
                 raise
             finally:

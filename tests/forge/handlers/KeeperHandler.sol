@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {AssignmentView, JobView} from "../../../contracts/interfaces/IEscrowLens.sol";
+import {AssignmentView} from "../../../contracts/interfaces/IEscrowLens.sol";
 import {AssignmentIds} from "../../../contracts/libraries/AssignmentIds.sol";
 import {Trees} from "../Trees.sol";
 import {World} from "./World.sol";

@@ -225,8 +225,11 @@ abstract contract ProbeHandler is CspHandler, OracleHandler, KeeperHandler {
         uint256 n = escrow.jobCount();
         uint256[] memory figures = new uint256[](n + 1);
         JobView[] memory before = lens.jobsFrom(1, n);
-        for (uint64 job = 1; job <= n; ++job) figures[job] = _figure(job, before[job - 1], 50 + untilCancelled);
-        _publish(_lie(epoch));
+        // What waits for a review, after a veto, takes longer to become final.
+        _submit(_lie(epoch));
+        uint256 reaction = candidateFinalAt - _now() + untilCancelled;
+        for (uint64 job = 1; job <= n; ++job) figures[job] = _figure(job, before[job - 1], reaction);
+        _pass(candidateFinalAt - _now());
         vm.warp(_now() + untilCancelled);
         for (uint64 job = 1; job <= n; ++job) {
             JobView memory j = lens.jobOf(job);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {ICspAccounts} from "../../../contracts/interfaces/ICspAccounts.sol";
 import {AssignmentView} from "../../../contracts/interfaces/IEscrowLens.sol";
 import {JobTerms} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {

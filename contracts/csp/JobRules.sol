@@ -9,9 +9,8 @@ import {Money} from "../libraries/Money.sol";
 import {Policy, PolicyRules} from "../libraries/Policy.sol";
 import {Timing} from "../libraries/Timing.sol";
 
-/// @title JobRules
-/// @dev Has no state: apart from the escrow only because that is large.
-contract JobRules is IJobRules {
+/// @dev What terms a job may have. Has no state; a part of {Admission}, since the escrow asks both at once.
+abstract contract JobRules is IJobRules {
     using PolicyRules for Policy;
 
     uint40 private immutable GENESIS;
@@ -25,7 +24,7 @@ contract JobRules is IJobRules {
     }
 
     /// @inheritdoc IJobRules
-    function examine(JobTerms calldata terms) external view returns (bytes32 hash, uint256 funded, uint256 deposit) {
+    function examine(JobTerms calldata terms) public view returns (bytes32 hash, uint256 funded, uint256 deposit) {
         require(terms.price != 0 && terms.slots != 0, JobRules_TermsViolated("price and slots are not zero"));
         require(
             terms.startsAt >= block.timestamp && terms.startsAt >= GENESIS,
