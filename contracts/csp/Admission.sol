@@ -196,16 +196,16 @@ contract Admission is IAdmission, JobRules, AccessManaged {
 
     /// @dev What is cheap to ask comes first.
     function _requireAdmitted(uint48 account, address owner, address token) private view {
-        Gate memory gate = _gates[token];
+        Gate storage gate = _gates[token];
+        (uint8 kinds, bool deedRequired) = (gate.credentialKinds, gate.deedRequired);
         require(gate.allowed, Admission_TokenNotAllowed(token));
         require(block.timestamp >= gate.pausedUntil, Admission_Paused(gate.pausedUntil));
         Status status = trust.statusOf(Subjects.csp(account));
         require(status == Status.None, Admission_AccountRestricted(account, status));
-        uint8 kinds = gate.credentialKinds;
         if (kinds != 0) {
             uint40 until = credentials.validUntil(owner, kinds);
             require(block.timestamp < until, Admission_NoCredential(owner, kinds, until));
         }
-        if (gate.deedRequired) require(licences.balanceOf(owner) != 0, Admission_NoDeed(owner));
+        if (deedRequired) require(licences.balanceOf(owner) != 0, Admission_NoDeed(owner));
     }
 }

@@ -74,7 +74,7 @@ interface IJobEscrow {
     event JobCreated(
         uint64 indexed job,
         uint48 indexed account,
-        bytes32 indexed terms,
+        bytes32 terms,
         uint96 deposit,
         JobTerms details
     );

@@ -34,10 +34,12 @@ class Network:
         self.admin, self.csp, self.orchestrator, self.holder, self.keeper = accounts[:5]
         self.oracles = sorted((derive("ape", f"oracle {i}") for i in range(4)), key=lambda one: int(one.address, 16))
         self.node = derive("ape", "node")
+        # Both compilations before the clock is read: the chain's goes on meanwhile.
+        artifacts, _ = compiler.load(), project.JobEscrow
         self.genesis = chain.pending_timestamp + 100
         timing = Timing(self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 3_500, 500)
         settings = NetworkSettings(timing, tuple(one.address for one in self.oracles), 2, SETTLE_WINDOW, PROTOCOL_PPM)
-        deployed = self._deploy(project, settings)
+        deployed = self._deploy(project, settings, artifacts)
         self.authority, self.attestations, self.token = (
             deployed[key] for key in ("authority", "attestations", "token")
         )
@@ -46,10 +48,10 @@ class Network:
         self.authority.setTargetFunctionRole(self.licences, [MINT], 2, sender=self.admin)
         self.authority.grantRole(2, self.admin, 0, sender=self.admin)
 
-    def _deploy(self, project, settings: NetworkSettings) -> dict:
+    def _deploy(self, project, settings: NetworkSettings, artifacts: dict) -> dict:
         """The contracts of the deployment's plan, each as ape compiled it."""
         admin = str(self.admin.address)
-        plan = plan_of(settings, People.one(admin), admin, int(self.admin.nonce), compiler.load())
+        plan = plan_of(settings, People.one(admin), admin, int(self.admin.nonce), artifacts)
         deployed = {}
         for step in plan.steps:
             values = [value for _, value in plan.arguments(step)]

@@ -137,9 +137,11 @@ def histories(draw: st.DrawFn, honest: bool = False) -> History:
         for _ in range(draw(st.integers(5, 16)))
     )
     return History(
-        network=draw(st.integers(0, 1)),
+        network=draw(st.integers(0, 11)),
         seed=draw(st.integers(0, 2**32)),
-        bonds=tuple(10**9 if honest else draw(st.sampled_from([0, 10**4, 10**6, 10**9])) for _ in range(LICENCES)),
+        bonds=tuple(
+            10**9 if honest else draw(st.sampled_from([0, 10**4, 10**6, 10**6, 10**7, 10**9])) for _ in range(LICENCES)
+        ),
         jobs=jobs,
         rounds=rounds,
         events=events,

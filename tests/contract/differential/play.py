@@ -29,6 +29,7 @@ from tests.contract.world import FOREVER, GENESIS, INTENT, START, Licence, Perso
 REASON, EVIDENCE = 7, keccak(text="why")
 LICENCE, NODE, CSP = (kind << 248 for kind in (1, 2, 3))
 QUORUM = (0, 1, 2)
+FEW = 3  # licences that serve, so that one often serves in several slots and its bond is for all of them
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,8 @@ class Play:
         plan[at].append(lambda: self._event(event))
 
     def _block(self, time: int, acts: Sequence[Act]) -> None:
-        """Mine acts at `time`; what the model refuses the contracts must refuse, by the same name. A block without acts is
-        mined too: the model's time is the chain's."""
+        """Mine acts at `time`; what the model refuses the contracts must refuse, by the same name. Without acts, mine all
+        the same: the model's time is the chain's."""
         expected = []
         for act in acts:
             try:
@@ -137,6 +138,8 @@ class Play:
             self.told.append(f"{at:>6} {act.call.fn_name}{act.call.args!r:.150} {theirs}")
             assert theirs == mine, f"at {at}: {act.call.fn_name}{act.call.args}: contracts {theirs!r}, model {mine!r}"
         self._compare()
+        if acts:
+            self._compare_bonds()
 
     # Beginning and end
 
@@ -171,16 +174,16 @@ class Play:
         stop = max(job.stop for job in model.jobs)
         if self.history.dying:
             self._settle_last()
-            at = max(model.reports.stalled_at(world.now), stop) + self.rules.attestable_span
-            self._block(max(world.now + 1, at), [self._close(job) for job in jobs if not model.jobs[job - 1].closed])
+            self._close_all(max(model.reports.stalled_at(world.now), stop) + self.rules.attestable_span)
         else:
             last = model.reports.final[-1].epoch if model.reports.final else -1
             covering = max(last + 1, self.clock.covering(stop))
             self._publish(covering)
             self._settle_last()
-            at = world.now + self.rules.settle_window
-            self._block(at, [self._close(job) for job in jobs if not model.jobs[job - 1].closed])
-            self._publish(max(covering, *self._release_epochs()) + 1)
+            self._close_all(model.reports.final[-1].final_at + self.rules.settle_window)
+            self._publish(
+                max(covering, *self._release_epochs()) + 1, lies=not self.lawful and self.history.seed % 2 == 0
+            )
             self._settle_last()
         at = max(world.now + self.rules.settle_window, *(until for until in (0, *model.frozen.values())))
         everyone = list(model.accounts)
@@ -190,6 +193,12 @@ class Play:
         if model.bonds.burnable:
             send = bonds.sendToBurn(self.network.addresses.token)
             self._block(world.now + 1, [Act(world.keeper, send, lambda _: model.bonds.send_to_burn())])
+
+    def _close_all(self, at: int) -> None:
+        """Close all jobs at `at`, once it was tried a second before."""
+        for time in (at - 1, at):
+            closing = [self._close(job) for job, one in enumerate(self.model.jobs, 1) if not one.closed]
+            self._block(max(self.world.now + 1, time), closing)
 
     def _release_epochs(self) -> list[int]:
         marks = [mark for account in self.model.accounts.values() for mark in account.held]
@@ -201,11 +210,11 @@ class Play:
             self.world.wait_until(max(self.world.now + 1, pending.final_at))
             self.model.reports.at(self.world.now)
 
-    def _publish(self, epoch: int) -> None:
+    def _publish(self, epoch: int, lies: bool = False) -> None:
         at = max(self.world.now + 1, self.clock.end(epoch) + 11)
         self.world.wait_until(at)
         self.next = at + 1
-        self._block(self.next, self._submit(epoch, Round("reported", 0, False)))
+        self._block(self.next, self._submit(epoch, Round("reported", 0, lies)))
         self._wait_for_pending()
 
     def _settle_last(self) -> None:
@@ -268,13 +277,13 @@ class Play:
         return getattr(self, "_do_" + event.what.replace(" ", "_"))(event)
 
     def _do_open(self, event: Event) -> list[Act]:
-        return self._assign(event.who, event.how, self.linked[(event.who + event.how) % len(self.linked)].id)
+        return self._assign(event.who, event.how, self.linked[(event.who + event.how) % FEW].id)
 
     def _do_assign(self, event: Event) -> list[Act]:
         job = 1 + event.who % len(self.model.jobs)
         slots = len(self.model.jobs[job - 1].slots)
         free = [one for one in range(slots) if not self._open_in(job, one)] or list(range(slots + 1))
-        return self._assign(job, free[event.how % len(free)], self.linked[event.how % len(self.linked)].id)
+        return self._assign(job, free[event.how % len(free)], self.linked[event.how % FEW].id)
 
     def _assign(self, job: int, slot: int, licence: int) -> list[Act]:
         world, model, one = self.world, self.model, self.licence_of[licence]
@@ -419,7 +428,9 @@ class Play:
         if visit.claims:
             acts.append(self._claim(picked))
         if visit.sends:
-            acts += [act for job in range(1, len(model.jobs) + 1) for act in self._sends(job)]
+            jobs = range(1, len(model.jobs) + 1)
+            acts += [act for job in jobs for act in self._sends(job)]
+            acts += [self._close(job) for job in jobs if not self.lawful]
         return acts
 
     def _settling(self, way: str, which: int) -> list[Act]:
@@ -521,6 +532,20 @@ class Play:
                 "to_protocol": job.to_protocol,
             }
             _same(f"at {at}: job {number}", stored.jobs[number - 1], expected)
+
+    def _compare_bonds(self) -> None:
+        """What is in each licence's bond, and what of it is reserved."""
+        bonds = self.network.bonds.functions
+        licences = [licence.id for licence in self.linked[:FEW]]
+        calls = [bonds.bondOf(LICENCE | one, self.network.addresses.token) for one in licences]
+        asked = [{"to": call.address, "data": call._encode_transaction_data()} for call in calls]
+        for licence, raw in zip(
+            licences, self.world.chain.batch([("eth_call", [one, "latest"]) for one in asked]), strict=True
+        ):
+            bond = self.model.bonds.of[licence]
+            theirs = {"balance": int(raw[2:66], 16), "reserved": int(raw[66:130], 16)}
+            ours = {"balance": bond.balance, "reserved": sum(bond.reserved.values())}
+            _same(f"at {self.world.now - GENESIS}: bond of licence {licence}", theirs, ours)
 
     def _balances(self, burnable: ContractFunction) -> dict[str, int]:
         world, addresses = self.world, self.network.addresses

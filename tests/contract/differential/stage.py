@@ -45,7 +45,7 @@ class Stored:
 class Stage:
     """A world with several networks; `enter` one, play, and nothing has happened."""
 
-    def __init__(self, world: World, variants: Sequence[dict[str, int]] = VARIANTS[:2]) -> None:
+    def __init__(self, world: World, variants: Sequence[dict[str, int]] = VARIANTS[:3]) -> None:
         self.world = world
         self.funder = world.person("funder")
         self.rich = world.person("csp")
