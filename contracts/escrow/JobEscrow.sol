@@ -129,7 +129,11 @@ contract JobEscrow is Settlement {
     // slither-disable-next-line reentrancy-no-eth -- a call that fails has changed nothing, here neither
     function _pay(uint256 assignment, address recipient) private {
         Account a = _account(assignment);
-        uint256 secs = a.earned() - a.claimed();
+        uint256 secs;
+        unchecked {
+            // No more was claimed than earned.
+            secs = a.earned() - a.claimed();
+        }
         if (secs == 0) return;
         if (a.marked() && _waits(assignment) && !_stalled()) {
             require(recipient == address(0), JobEscrow_MoneyFrozen(Subjects.licence(_parties[assignment].licence)));
@@ -140,7 +144,10 @@ contract JobEscrow is Settlement {
         Job storage j = _jobs[job];
         (address token, uint256 price) = (j.token, j.price);
         Rates memory rates = Rates(price, EPOCH_LENGTH, protocolSharePpm, 0);
-        uint256 amount = rates.net(a.earned()) - rates.net(a.claimed());
+        uint256 amount;
+        unchecked {
+            amount = rates.net(a.earned()) - rates.net(a.claimed());
+        }
         address to = recipient == address(0) ? _parties[assignment].payee : recipient;
         Tally before = _tallies[job];
         _records[assignment].account = a.claim();

@@ -204,13 +204,15 @@ abstract contract Settlement is Assignments {
         Status storage status = _status[job];
         uint256 window = status.windowEpochs;
         require(window != 0, JobEscrow_UnknownJob(job));
-        uint256 covered = uint256(epoch) + 1;
         c.epoch = epoch;
         c.root = root;
         c.jobStop = status.closed ? 1 : status.stop;
-        // slither-disable-next-line divide-before-multiply -- whole windows only
-        c.windowEnd = GENESIS + (covered / window) * window * EPOCH_LENGTH;
-        c.reportEnd = GENESIS + covered * EPOCH_LENGTH;
         c.penal = status.penal;
+        unchecked {
+            // Of factors of 64 and 32 bits.
+            uint256 covered = uint256(epoch) + 1;
+            c.windowEnd = uint256(GENESIS) + (covered - (covered % window)) * EPOCH_LENGTH;
+            c.reportEnd = uint256(GENESIS) + covered * EPOCH_LENGTH;
+        }
     }
 }

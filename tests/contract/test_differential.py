@@ -32,7 +32,7 @@ def stage(deployed: World) -> Iterator[Stage]:
         yield Stage(deployed)
 
 
-@settings(STEADY, max_examples=17)
+@settings(STEADY, max_examples=22)
 @given(history=histories(), schedule=visits())
 def test_history__any__is_settled_as_the_model_says(
     stage: Stage, history: History, schedule: tuple[Visit, ...]
@@ -41,7 +41,7 @@ def test_history__any__is_settled_as_the_model_says(
         Play(stage, history, schedule).run()
 
 
-@settings(STEADY, max_examples=4)
+@settings(STEADY, max_examples=5)
 @given(history=histories(honest=True), one=visits(), other=visits())
 def test_history__of_two_keepers__comes_to_the_same_amounts(
     stage: Stage, history: History, one: tuple[Visit, ...], other: tuple[Visit, ...]

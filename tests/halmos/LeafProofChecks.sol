@@ -65,46 +65,6 @@ contract LeafProofChecks {
         _accepted(_tree3(ids), claimed, proof, treeIndex, 3, hashes);
     }
 
-    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_1(
-        bytes32[4] calldata ids,
-        bytes32[4] calldata claimed,
-        bytes32[2] calldata proof,
-        uint8 treeIndex,
-        uint8 hashes
-    ) external view {
-        _accepted(_tree4(ids), claimed, proof, treeIndex, 1, hashes);
-    }
-
-    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_2(
-        bytes32[4] calldata ids,
-        bytes32[4] calldata claimed,
-        bytes32[2] calldata proof,
-        uint8 treeIndex,
-        uint8 hashes
-    ) external view {
-        _accepted(_tree4(ids), claimed, proof, treeIndex, 2, hashes);
-    }
-
-    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_3(
-        bytes32[4] calldata ids,
-        bytes32[4] calldata claimed,
-        bytes32[2] calldata proof,
-        uint8 treeIndex,
-        uint8 hashes
-    ) external view {
-        _accepted(_tree4(ids), claimed, proof, treeIndex, 3, hashes);
-    }
-
-    function check_verifyRange__tree_of_4__accepts_its_nodes_only__range_of_4(
-        bytes32[4] calldata ids,
-        bytes32[4] calldata claimed,
-        bytes32[2] calldata proof,
-        uint8 treeIndex,
-        uint8 hashes
-    ) external view {
-        _accepted(_tree4(ids), claimed, proof, treeIndex, 4, hashes);
-    }
-
     function check_verifyRange__true_ranges__whole_tree_is_accepted(bytes32[4] calldata ids) external view {
         bytes32[] memory nodes = _tree4(ids);
         bytes32[] memory all = new bytes32[](4);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Money, Rates, Tally, TallyView} from "../../contracts/libraries/Money.sol";
+import {Money, Tally, TallyView} from "../../contracts/libraries/Money.sol";
 
-/// @dev Symbolic checks of packed tallies, and of floors with the epoch's length of the default network. Floors with a
-/// length that is free as well are decided by arithmetic over the integers, in `integers.py`.
+/// @dev Symbolic checks of packed tallies. What concerns floors is decided by arithmetic over the integers, in `integers.py`.
 contract MoneyChecks {
-    using Money for Rates;
     using Money for Tally;
     using Money for TallyView;
 
@@ -36,12 +34,6 @@ contract MoneyChecks {
         assert(later.released == before.released + released);
         assert(later.held == before.held + held - freed);
         assert(later.claimed == before.claimed && later.rounding == before.rounding);
-    }
-
-    /// @dev The sum of floors never exceeds the floor of the sum: splitting time over payments gains nobody anything.
-    function check_gross__parts__never_exceed_the_whole(uint96 price, uint40 a, uint40 b) external pure {
-        Rates memory rates = Rates({price: price, epochLength: 86400, protocolPpm: 0, cspPpm: 0});
-        assert(rates.gross(a) + rates.gross(b) <= rates.gross(uint256(a) + b));
     }
 
     function check_gross__price_under_96_bits__never_overflows(uint96 price, uint256 secs) external pure {

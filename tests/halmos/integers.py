@@ -200,6 +200,13 @@ def deposit_covers_booked(m: Lemma) -> z3.BoolRef:
     return part <= deposit
 
 
+def withheld_stays_for_its_appeal_span(m: Lemma) -> z3.BoolRef:
+    epoch, span, later = m.number("epoch"), m.number("appealEpochs", 1), m.number("later")
+    m.solver.add(later <= span)
+    mark = m.divide(epoch, span)
+    return epoch + later < (mark + 1) * span + span
+
+
 LEMMAS: dict[str, Callable[[Lemma], z3.BoolRef]] = {
     "any leaf: books no more than the open time and what is held": any_leaf_is_bounded,
     "the same leaf twice: moves nothing": same_leaf_twice,
@@ -213,6 +220,7 @@ LEMMAS: dict[str, Callable[[Lemma], z3.BoolRef]] = {
     "nets of two assignments: never exceed the net of both": nets_of_two_parts,
     "all destinations together: never exceed what is booked": destinations_never_exceed_booked,
     "a deposit rounded up: covers every part": deposit_covers_booked,
+    "what is withheld: stays so for its appeal span, of one epoch or more": withheld_stays_for_its_appeal_span,
 }
 
 

@@ -67,6 +67,8 @@ def invariants(match: str) -> list[dict[str, Any]]:
         "forge",
         "test",
         "--json",
+        "--match-path",
+        "tests/forge/*.invariant.t.sol",
         "--match-test",
         "^(invariant|statefulFuzz)",
         *(["--match-contract", match] if match else []),

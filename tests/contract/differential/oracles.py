@@ -13,6 +13,7 @@ from oracle.ground.median import agree, measured_needs
 from oracle.ground.uptime import Uptime
 
 ORACLES = 4
+EVER = 2**64 - 1
 NOWHERE = Ledger(-1, {}, {}, {}, {})
 
 
@@ -40,8 +41,10 @@ class Core:
         chance = Random(f"{self.seed} lies {epoch}")
         false = []
         for leaf in leaves:
-            accounted = chance.choice([leaf.accounted, 2**64 - 1, leaf.accounted + chance.randrange(3_000), 0])
-            earned = min(accounted, chance.choice([leaf.earned, 2**64 - 1, leaf.earned + chance.randrange(900), 0]))
+            more = leaf.accounted + chance.randrange(3_000)
+            earned, accounted = chance.choice(
+                [(EVER, EVER), (leaf.accounted, leaf.accounted), (chance.randrange(more + 1), more), (0, 0), (0, EVER)]
+            )
             false.append(Leaf(leaf.kind, leaf.id, earned, accounted) if leaf.id else leaf)
         return tuple(false)
 
