@@ -12,9 +12,6 @@ import {LocalToken} from "../../contracts/local/LocalToken.sol";
 import {EscrowHandler} from "./EscrowHandler.sol";
 
 /// @dev What holds after every action of anyone, in words in README.md.
-/// forge-config: default.invariant.runs = 64
-/// forge-config: default.invariant.depth = 50
-/// forge-config: default.invariant.fail-on-revert = true
 contract EscrowInvariants is Test {
     uint256 private constant PURSE = 1e24;
     EscrowHandler private handler;

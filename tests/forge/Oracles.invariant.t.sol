@@ -9,9 +9,6 @@ import {OraclePay} from "../../contracts/rewards/OraclePay.sol";
 import {EscrowHandler} from "./EscrowHandler.sol";
 
 /// @dev A network that pays its oracles, with committees that come and go. In words in README.md.
-/// forge-config: default.invariant.runs = 64
-/// forge-config: default.invariant.depth = 50
-/// forge-config: default.invariant.fail-on-revert = true
 contract OracleInvariants is Test {
     uint256 private constant MEMBERS = 6;
     EscrowHandler private handler;

@@ -89,6 +89,8 @@ def mutants(path: str, source: str) -> list[Mutant]:
             lead = source[begin:start].strip()
             twin = source.count(lead, body[0].start, start) if lead else source.count("\n", body[0].start, start)
             new = PIECE.sub(lambda m: source[int(m[1]) : int(m[2])], new)
+            if new == source[start:end]:
+                continue
             mutant = Mutant(path, operator, line, start, end, source[start:end], new, name, f"{lead}#{twin}")
             kept.setdefault(mutant.key, mutant)
     return sorted(kept.values(), key=lambda m: (m.start, m.operator, m.new))
@@ -186,7 +188,7 @@ def _ternary(ts: list[Token], mark: int) -> Iterator[tuple[str, int, int, str]]:
     if colon is None or end is None:
         return
     old = [ts[mark].end, ts[colon].start, ts[colon].end, ts[end].start]
-    yield "condition", old[0], old[3], f"\0{old[0]}:{old[1]}\0:\0{old[2]}:{old[3]}\0"
+    yield "condition", old[0], old[3], f"\0{old[2]}:{old[3]}\0:\0{old[0]}:{old[1]}\0"
 
 
 def _statement(ts: list[Token], first: int) -> Iterator[tuple[str, int, int, str]]:
