@@ -9,7 +9,7 @@ contract HandlerWalks is Test {
     uint256 private constant WALKS = 12;
     uint256 private constant STEPS = 250;
 
-    function test_handlers__long_walks__no_fault_and_counts_logged() external {
+    function test_handlers__long_walks__every_action_happens() external {
         string[] memory names = vm.split(
             "create createAsDelegate grow stop shrink close withdraw appoint meddle "
             "usurp offerAccount acceptAccount assign assignByOffer imposter impose closeAssignment link "
@@ -28,6 +28,7 @@ contract HandlerWalks is Test {
         }
         for (uint256 i = 0; i < names.length; ++i) {
             emit log_named_uint(names[i], sums[i]);
+            assertTrue(sums[i] != 0, names[i]);
         }
     }
 

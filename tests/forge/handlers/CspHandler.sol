@@ -32,6 +32,8 @@ abstract contract CspHandler is World {
         uint48 account = uint48(_in(seed >> 64, 1, ACCOUNTS));
         address owner = accounts.ownerOf(account);
         address caller = seed % 4 == 0 ? DELEGATE : owner;
+        // Few delegates would else be in office with enough of a limit just when a job is created.
+        if (caller == DELEGATE && (seed >> 4) % 2 == 0) _appoint(account, 15, uint40(_now() + 5_000), 1e30);
         bool good = _call(
             caller == owner ? "create" : "createAsDelegate",
             caller,
@@ -132,12 +134,7 @@ abstract contract CspHandler is World {
 
     function appoint(uint256 seed, uint256 limit) external act {
         uint48 account = uint48(_in(seed, 1, ACCOUNTS));
-        address owner = accounts.ownerOf(account);
-        uint8 permissions = uint8(seed >> 8) & 15;
-        vm.startPrank(owner);
-        accounts.setDelegate(account, DELEGATE, permissions, uint40(_now() + 1 + ((seed >> 16) % 5_000)));
-        if (permissions != 0) accounts.setSpendingLimit(account, DELEGATE, address(token), limit % 1e20);
-        vm.stopPrank();
+        _appoint(account, uint8(seed >> 8) & 15, uint40(_now() + 1 + ((seed >> 16) % 5_000)), limit % 1e20);
         ++done["appoint"];
     }
 
@@ -226,5 +223,12 @@ abstract contract CspHandler is World {
             cooldownSeconds: 500,
             maintenanceSeconds: 0
         });
+    }
+
+    function _appoint(uint48 account, uint8 permissions, uint40 expiry, uint256 limit) private {
+        vm.startPrank(accounts.ownerOf(account));
+        accounts.setDelegate(account, DELEGATE, permissions, expiry);
+        if (permissions != 0) accounts.setSpendingLimit(account, DELEGATE, address(token), limit);
+        vm.stopPrank();
     }
 }
