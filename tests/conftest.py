@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,12 @@ SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
 
 class SocketRefused(AssertionError):
     """A unit or property test tried to use the network."""
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C work in what tests start, where a shell that runs them in the background has it ignored."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def folder_of(item: pytest.Item) -> str:
