@@ -17,7 +17,16 @@ from chain.deployment.settings import NetworkSettings as NetworkSettings
 from chain.deployment.settings import Timing as Timing
 from chain.transactions import Sender, Wallet
 from oracle.ground.clock import EpochClock
-from oracle.ground.typed_data import Acceptance, Announcement, Credential, Domain, EpochReport, Heartbeat, NodeConsent
+from oracle.ground.typed_data import (
+    Acceptance,
+    Announcement,
+    Credential,
+    Domain,
+    EpochReport,
+    Heartbeat,
+    NodeConsent,
+    ReallocationBatch,
+)
 
 ROLE_GUARDIAN = int(Role.GUARDIAN)
 ROLE_LICENSOR = int(Role.LICENSOR)
@@ -95,6 +104,8 @@ class Network:
         signed = [(self.attestations, self.report_domain), (self.licences, self.consent_domain)]
         if self.addresses.placements:
             signed.append((self.placements, self.acceptance_domain))
+        if self.addresses.reallocations:
+            signed.append((self.reallocations, self.reallocation_domain))
         if self.addresses.credentials:
             signed.append((self.credentials, self.credential_domain))
         if self.directory is not None:
@@ -145,6 +156,11 @@ class Network:
     def acceptance_domain(self) -> Domain:
         """EIP-712 domain of nodes' acceptances of a placement."""
         return Acceptance.domain(self.chain.chain_id, self.addresses.placements)
+
+    @property
+    def reallocation_domain(self) -> Domain:
+        """EIP-712 domain of the committee's requests for other nodes."""
+        return ReallocationBatch.domain(self.chain.chain_id, self.addresses.reallocations)
 
     @property
     def announcement_domain(self) -> Domain:

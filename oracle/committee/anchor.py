@@ -14,6 +14,7 @@ from chain.network import Network
 from chain.words import StructList, uint_list
 from oracle.committee.committee import Committee
 from oracle.ground.ledger import Subject
+from oracle.ground.maintenance import Span
 from oracle.ground.policy import EVIDENCE_CODES, Policy
 
 _PAGE = 500
@@ -140,6 +141,19 @@ class AnchorReader:
         self._follow(anchor)
         return sum(opened <= anchor.number for opened in self._assignments.values())
 
+    def maintenance(self, licence: int, within: Span, at: Block) -> list[Span]:
+        """A licence's declared windows that overlap a span, by time, in the state of a block."""
+        if not self.network.addresses.maintenance:
+            return []
+        ask, found = self.network.maintenance.functions.windowsWithin, list[Span]()
+        start, end = within
+        more = True
+        while more:
+            page, more = self.network.chain.call(ask(licence, start, end, _PAGE), at)
+            found += [(opens, ends) for opens, ends in page]
+            start = found[-1][1] if found else end
+        return found
+
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """Every assignment whose leaf may still be in the tree, in the anchor's state.
 
@@ -215,14 +229,15 @@ class AnchorReader:
     def _take(self, name: str, block: int, told: dict[str, Any]) -> None:
         match name:
             case "JobCreated":
-                self._policies[told["job"]] = _policy(told["details"]["policy"])
+                self._policies[told["job"]] = read_policy(told["details"]["policy"])
             case "AssignmentOpened":
                 self._assignments[told["assignment"]] = block
             case "ReportSubmitted":
                 self._evidence.setdefault((told["epoch"], told["root"]), []).append((block, told["evidence"]))
 
 
-def _policy(raw: dict[str, Any]) -> Policy:
+def read_policy(raw: dict[str, Any]) -> Policy:
+    """A policy from the fields of the contracts' struct, by name."""
     return Policy(
         evidence=_EVIDENCE[raw["evidence"]],
         target_ppm=raw["targetPpm"],

@@ -21,7 +21,8 @@ from oracle.ground.address import raw_address
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.keccak import keccak256
-from oracle.ground.ledger import Ledger
+from oracle.ground.ledger import Ledger, Subject
+from oracle.ground.maintenance import counted, declared_within, policy_window, ticks_of
 from oracle.signing.compact import InvalidSignature
 from oracle.signing.signer import Signer
 from oracle.telemetry.store.bitmaps import BitmapStore
@@ -442,8 +443,30 @@ class Member:
             subject = one.subject
             span = self.clock.whole_ticks(epoch, subject.opened_at, subject.stop)
             node = raw_address(one.node)
-            ticks[subject.assignment_id] = record.uptime(subject.policy.evidence, node, subject.assignment_id, span)
+            away = self._unmeasured(subject, epoch, anchor)
+            ticks[subject.assignment_id] = record.uptime(
+                subject.policy.evidence, node, subject.assignment_id, span, away
+            )
         return View(epoch, committee.version, ticks)
+
+    def _unmeasured(self, subject: Subject, epoch: int, anchor: Block) -> int:
+        """The mask of the epoch's ticks in which declared maintenance counts as unmeasured."""
+        policy = subject.policy
+        if not policy.maintenance_seconds:
+            return 0
+        within = policy_window(self.clock, policy, epoch)
+        windows = self.reader.maintenance(subject.licence, within, anchor)
+        if not windows:
+            return 0
+        slot, placed = subject.assignment_id >> 32, [one.subject for one in self._placed(anchor)]
+        served = [
+            (one.opened_at, one.stop)
+            for one in placed
+            if one.assignment_id >> 32 == slot and one.licence == subject.licence
+        ]
+        return ticks_of(
+            counted(declared_within(windows, served, within), policy.maintenance_seconds), self.clock, epoch
+        )
 
 
 def describe(error: EpochalError) -> str:

@@ -31,6 +31,7 @@ PLACEMENTS: Final = "Epochal Placements"
 HEARTBEAT: Final = "Epochal Heartbeat"
 ORACLE_DIRECTORY: Final = "Epochal OracleDirectory"
 CREDENTIALS: Final = "Epochal Credentials"
+REALLOCATIONS: Final = "Epochal Reallocations"
 
 _DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
@@ -218,6 +219,18 @@ class Credential(TypedStruct):
     kind: UInt8
     document: Bytes32
     issuedAt: UInt64  # noqa: N815
+    expiry: UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class ReallocationBatch(TypedStruct):
+    """Requests for other nodes, as a quorum of the committee signs them. `root` is that of the tree of requests (see
+    `ground.reallocations`), `expiry` the last UNIX second in which it counts."""
+
+    DOMAIN: ClassVar[str] = REALLOCATIONS
+    committee: UInt64
+    epoch: UInt64
+    root: Bytes32
     expiry: UInt64
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from chain.anvil import Anvil
 from chain.client import Block, Chain
 from chain.deployment.contracts import local_member
+from chain.deployment.settings import Licences
 from chain.directory import announcement
 from chain.network import Network, NetworkSettings
 from chain.transactions import Call, LiveSender, SteppedSender, Wallet
@@ -28,6 +29,8 @@ _ANVIL: Final = ("--no-mining", "--order", "fifo", "--slots-in-an-epoch", "1", "
 _PURSE: Final = 10**20
 # Blocks of the setting-up are a second apart and lie in the past.
 _SETUP_BLOCKS: Final = 60
+# Licences on sale: price in the test token's smallest unit, and how many.
+_TIERS: Final = ((10 * 10**6, 10), (20 * 10**6, 90))
 
 
 def gas_key(oracle: int) -> bytes:
@@ -122,6 +125,7 @@ def build(options: NetworkOptions, endpoints: Sequence[str], stack: AsyncExitSta
         2,
         PROTOCOL_SHARE_PPM,
         credential_kinds=KYC,
+        licences=Licences(tiers=_TIERS),
     )
     job = JobSpec(PRICE, options.nodes, genesis, genesis + options.funded_epochs * options.epoch_length, POLICY)
     market = Market.open(SteppedSender(chain), settings, job)

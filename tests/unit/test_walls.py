@@ -20,13 +20,36 @@ COMMITTEE = "oracle.committee"
 WIRE = "oracle.telemetry.wire"
 SERVICE = "oracle.service"
 PEERS = "oracle.peers"
+PLACING = "orchestrator.placing"
+ORDERS = "orchestrator.wire"
 
 # Room -> what it may import besides itself; a name stands for everything inside it too.
 WALLS: dict[str, set[str]] = {
-    "cli": {"scenario", "node", "settlement", SERVICE, PEERS, COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
+    "cli": {
+        "delivery",
+        "scenario",
+        "node",
+        "notify",
+        "operations",
+        "orchestrator",
+        "settlement",
+        SERVICE,
+        PEERS,
+        COMMITTEE,
+        TELEMETRY,
+        SIGNING,
+        "chain",
+        GROUND,
+    },
     "scenario": {"node", "settlement", COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
-    "node": {GROUND, SIGNING, WIRE},
-    "settlement": {"chain", GROUND},
+    "node": {ORDERS, GROUND, SIGNING, WIRE},
+    "operations": {"settlement", ORDERS, "chain", GROUND, SIGNING},
+    "orchestrator": {"chain", GROUND, SIGNING},
+    PLACING: {ORDERS, GROUND},
+    ORDERS: {GROUND, SIGNING},
+    "notify": {"settlement", "delivery", "chain", WIRE, SIGNING, GROUND},
+    "settlement": {"chain", "delivery", GROUND},
+    "delivery": {GROUND},
     SERVICE: {"chain", PEERS, COMMITTEE, TELEMETRY, SIGNING, GROUND},
     PEERS: {COMMITTEE, WIRE, SIGNING, GROUND},
     COMMITTEE: {"chain", TELEMETRY, SIGNING, GROUND},

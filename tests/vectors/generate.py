@@ -24,6 +24,7 @@ from oracle.ground.typed_data import (
     NodeConsent,
     Observation,
     PeerMessage,
+    ReallocationBatch,
     Receipt,
     Session,
     TypedStruct,
@@ -183,6 +184,8 @@ def typed_data() -> list[dict[str, Any]]:
         Announcement(everybody, "http://ä", top64),
         Credential(holder, 1, d, 1_800_000_000, 1_900_000_000),
         Credential(everybody, 255, zero, top64, top64),
+        ReallocationBatch(2, 17, a, 1_800_000_000),
+        ReallocationBatch(top64, top64, ones, top64),
     ]
     return [_message(message, signer, contract) for message in messages]
 
