@@ -90,6 +90,15 @@ def operator_key(name: str) -> bytes:
     return key_of(f"operator {name}")
 
 
+def deployed(sender: Sender, settings: NetworkSettings) -> Network:
+    """A new network on a local chain whose actors are funded; the governor holds all roles."""
+    chain = sender.chain
+    actors = [Wallet(chain, key_of(label)) for label in ("governor", "csp", "orchestrator", "keeper")]
+    chain.batch([("anvil_setBalance", [actor.address, hex(_PURSE)]) for actor in actors])
+    governor = actors[0]
+    return deploy(sender, governor, settings, guardian=governor.address, licensor=governor.address)
+
+
 class Market:
     """Everything that people and orchestrators do in a run; oracles and keepers are elsewhere."""
 
@@ -104,12 +113,7 @@ class Market:
     @staticmethod
     def open(sender: Sender, settings: NetworkSettings, job: JobSpec) -> Market:
         """Fund the actors of a new chain and deploy the network."""
-        chain = sender.chain
-        actors = [Wallet(chain, key_of(label)) for label in ("governor", "csp", "orchestrator", "keeper")]
-        chain.batch([("anvil_setBalance", [actor.address, hex(_PURSE)]) for actor in actors])
-        governor = actors[0]
-        network = deploy(sender, governor, settings, guardian=governor.address, licensor=governor.address)
-        return Market(sender, network, job)
+        return Market(sender, deployed(sender, settings), job)
 
     def license_nodes(self, names: Sequence[str]) -> list[Serving]:
         """Mint a licence to each node's operator and link the node with its consent."""

@@ -91,7 +91,8 @@ contract Equivocations is IEquivocations {
         uint256 endsAt = GENESIS + (uint256(epoch) + 1) * EPOCH_LENGTH;
         require(block.timestamp >= endsAt, Equivocations_EpochNotOver(epoch, endsAt));
         uint256 current = (block.timestamp - GENESIS) / EPOCH_LENGTH;
-        require(uint256(epoch) + validEpochs >= current, Equivocations_TooLate(epoch, current - validEpochs));
+        // Not a require: its error's values are worked out even where it holds, and there the difference would be negative.
+        if (uint256(epoch) + validEpochs < current) revert Equivocations_TooLate(epoch, current - validEpochs);
         (uint40 since, uint40 until) = registry.termOf(committee);
         require(since != 0 && endsAt < until, Equivocations_NotInForce(committee, since, until));
     }

@@ -120,6 +120,12 @@ contract EquivocationsTest is OracleWorld {
         equivocations.prove(EPOCH, 1, first, second);
     }
 
+    function test_prove__first_epoch_of_a_network__suspends() external {
+        _toEpoch(1);
+        equivocations.prove(0, 1, _observe(2, 0, 1, "a"), _observe(2, 0, 1, "b"));
+        assertEq(uint8(trust.statusOf(Subjects.oracle(_member(2)))), uint8(Status.Suspended));
+    }
+
     function test_prove__retired_key__frames_nobody_for_later_epochs() external {
         _rotate(2, 102, 1); // in epoch 6, takes over with epoch 8
         _toEpoch(9);
