@@ -27,7 +27,7 @@ ifeq ($(shell test -n "$$HOME" -a -w "$$HOME" && echo yes),)
 export HOME := $(shell mkdir -p .cache/home && echo $(CURDIR)/.cache/home)
 endif
 
-ROOMS     := $(wildcard chain cli node oracle scenario settlement)
+ROOMS     := $(wildcard chain cli delivery node notify operations oracle orchestrator scenario settlement)
 SOL_FILES = $(shell find contracts tests/forge -name '*.sol' -not -path '*/.cache/*' 2>/dev/null)
 
 ##@ Everyday
@@ -153,6 +153,10 @@ simulate: setup ## a committee in virtual time, with liars and faults (ARGS="--s
 .PHONY: chaos
 chaos: setup ## five oracles as processes, faults alone and combined, write docs/chaos.md (ARGS="--seeds 7 --keep out")
 	@$(PYTHON) -m benchmarks.chaos $(ARGS)
+
+.PHONY: heal
+heal: setup ## kill nodes with their workloads, print how long their slots take to heal (ARGS="--kills 20 --seed 7")
+	@$(PYTHON) -m benchmarks.heal $(ARGS)
 
 ##@ Proofs, minutes to hours
 

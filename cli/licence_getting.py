@@ -169,9 +169,7 @@ def leave(number: int, **given: Any) -> None:
 
     def build() -> Plan:
         found = pay.served(network, pay.assignments_of(network, [number]))
-        return linking.leaving(
-            network, sending.address, number, [(one.id, one.name) for one in found if not one.closed_at]
-        )
+        return linking.leaving(network, number, [(one.id, one.name) for one in found if not one.closed_at])
 
     lines = [f"licence {number} serves nothing any more"]
     sending.run(

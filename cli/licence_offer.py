@@ -48,7 +48,8 @@ def make(number: int, orchestrator: str, policy: str, out: Path | None, signed: 
     address, hashed = files.address("--orchestrator", orchestrator), offers.policy_hash(policy)
     node = None
     if signed is not None:
-        node = load_key(given["key_env"], given["keystore"], given["password_file"], os.environ)
+        given_signer = given.pop("signer", None)  # ape's
+        node = given_signer or load_key(given["key_env"], given["keystore"], given["password_file"], os.environ)
     network = open_reading(given)
     token = tokens.find(network, given["token"])
     now = network.chain.block("latest").timestamp

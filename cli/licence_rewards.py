@@ -9,7 +9,6 @@ import click
 
 from chain.network import Network
 from cli.chain_options import TICK
-from cli.keeper_trees import EvidenceTrees
 from cli.licence_pay import MAX_GAS
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
 from operations.licences import files, rewarding, views
@@ -94,6 +93,8 @@ def _leaves(network: Network, wanted: Sequence[int], oracles: Sequence[str], tic
     """Leaves of the last two final reports, where oracles are named to fetch their evidence from."""
     if not oracles:
         return {}
+    from cli.keeper_trees import EvidenceTrees  # what recomputes reports takes its time to load
+
     source, trees = EvidenceTrees(network, tick, oracles), dict[int, Tree]()
     for epoch, root in rewarding.final_reports(network):
         try:

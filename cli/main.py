@@ -24,7 +24,7 @@ seconds, withhold failed ones, and return what nobody could measure.
 
 \b
 Start here:
-  epochal demo                      a whole network on this machine, in about a minute and a half
+  epochal demo                      a whole network on this machine, in about two minutes
   epochal deploy ...                a network's contracts on any chain
   epochal network ...               five oracles that agree, and faults between them
   epochal replay trace.csv.xz ...   real availability data through the same code and contracts
@@ -44,7 +44,7 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 _COMMANDS = {
     "csp": "A CSP's account, delegates and credentials.",
     "deeploy": "Jobs on a network that speaks Ratio1's Deeploy API.",
-    "demo": "A whole network on this machine, in about a minute and a half.",
+    "demo": "A whole network on this machine, in about two minutes.",
     "deploy": "Deploy a network's contracts, give the roles, check all.",
     "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
     "job": "Create, change, leave and account for jobs.",

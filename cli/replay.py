@@ -84,7 +84,7 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
     callback=_policy,
     type=click.Path(path_type=Path),
     help="JSON file with target_ppm, floor_ppm, window_epochs, csp_share_ppm, min_observed_seconds, evidence and, for "
-    "--reallocate, outage_seconds, missed_epochs, answer_seconds, cooldown_seconds; what is left out keeps its default.",
+    "--reallocate, outage_seconds, missed_epochs, answer_seconds, cooldown_seconds; the rest keeps its default.",
 )
 @click.option(
     "--price",

@@ -12,8 +12,9 @@ def show_moves(console: Console, told: dict[str, Any]) -> None:
     """The figures of a replay with reallocation, from summary.json."""
     reasons = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in told["by_reason"].items())
     table = Table(title=f"{told['slots']} slots, {told['spares']} spares", title_justify="left")
-    table.add_column("requests for another node")
+    table.add_column("other nodes asked for")
     table.add_column("", justify="right")
+    table.add_row("outages of nodes that served", str(told["outages"]))
     table.add_row("requests" + (f" ({reasons})" if reasons else ""), str(told["requests"]))
     table.add_row("healed by the deadline", str(told["healed"]))
     table.add_row("forfeited", str(told["forfeited"]))
@@ -25,9 +26,9 @@ def show_moves(console: Console, told: dict[str, Any]) -> None:
     for name in ("min", "median", "p90", "max", "mean"):
         table.add_column(name, justify="right")
     for what, name in (
-        ("from the outage's start to the request", "seconds_to_request"),
-        ("from the request to another node", "seconds_to_answer"),
-        ("from the outage's start to another node", "seconds_to_heal"),
+        ("outage's start to request", "seconds_to_request"),
+        ("request to another node", "seconds_to_answer"),
+        ("outage's start to another node", "seconds_to_heal"),
     ):
         if told[name]:
             table.add_row(what, *(f"{value:,}" for value in told[name].values()))
@@ -39,7 +40,7 @@ def show_moves(console: Console, told: dict[str, Any]) -> None:
     before, after = told["slot_seconds"]["without"], told["slot_seconds"]["with"]
     for name in ("up", "down", "unmeasured", "empty", "wanted"):
         table.add_row(name, f"{before[name]:,}", f"{after[name]:,}")
-    table.add_row("up, of wanted", *(f"{one['up_ppm'] / 10_000:.2f} %" for one in (before, after)))
+    table.add_row("up, of all but unmeasured", *(f"{one['up_ppm'] / 10_000:.2f} %" for one in (before, after)))
     console.print(table)
     money = told["money"]
     lines = [f"Paid to others than a slot's first node: {money['stand_ins']['paid']:,}"]

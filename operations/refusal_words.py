@@ -88,8 +88,8 @@ _CSP: Final = {
 
 _LICENCES: Final = {
     "NodeLicense_AlreadyLinked": "licence {licence} is linked to {node}; unlink it first",
-    "NodeLicense_AssignmentOpen": "{open} assignments of licence {licence} are open; the orchestrator or the CSP "
-    "closes them first",
+    "NodeLicense_AssignmentOpen": "{open} assignments of licence {licence} are open; `epochal licence leave "
+    "{licence}` ends them, or the orchestrator or the CSP does",
     "NodeLicense_Barred": "{status:status} stands against {subject:subject}; appeal it, or wait until it is lifted",
     "NodeLicense_ConsentExpired": "the node's consent ended at {deadline:time}; have the node sign a new one",
     "NodeLicense_CoolingDown": "licence {licence} was linked lately and can be linked again from {relinkableAt:time} "

@@ -23,7 +23,7 @@ SEED = "epochal local network"
 STANDARD = 1
 # What a verifier of a local network says of its CSP: it is a person it knows; the first bit of the contracts' kinds.
 KYC = 1
-# Nothing is deployed here: the jobs of these runs have no deployment intent.
+# Of jobs whose nodes run nothing.
 INTENT = bytes(32)
 # Large enough for any run, in wei; anvil gives it away.
 _PURSE = 10**24
@@ -71,13 +71,15 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What the CSP pays for; price in the token's smallest unit, times in UNIX seconds."""
+    """What the CSP pays for; price in the token's smallest unit, times in UNIX seconds. `intent`: hash of the document
+    that says what is to run."""
 
     price: int
     slots: int
     starts_at: int
     ends_at: int
     policy: Policy
+    intent: bytes = INTENT
 
 
 def node_key(name: str) -> bytes:
@@ -183,7 +185,7 @@ class Market:
             self.job.starts_at,
             self.job.ends_at,
             self.orchestrator.address,
-            INTENT,
+            self.job.intent,
             self._policy,
         )
 

@@ -339,8 +339,10 @@ class _Replay:
             self.keeper.close(self.job)
             self.keeper.refund(self.job)
             self.keeper.burn(self.job)
-        payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
-        totals = audit.totals(self.network, self.job, self.ids, payees, self.market.csp.address, self.deposit)
+        payees = {node.name: Wallet(self.chain, node.operator_key()).address for node in self.nodes}
+        totals = audit.totals(
+            self.network, self.job, self.ids, list(payees.values()), self.market.csp.address, self.deposit
+        )
         totals.check()
         if self.moves is not None:
             self.mover.check(self.moves, self.plan.ends_at)
@@ -353,6 +355,7 @@ class _Replay:
             uptime = sorted(row for one in rows for row in one["uptime"])
             settlement = sorted((row for one in rows for row in one["settlement"]), key=lambda row: (row[2], row[4]))
             paid = results.payouts(settlement, self.rates, self.plan.nodes, totals)
+            audit.check_each(self.network, payees, paid)
             out = self.options.out
             plots.uptime_by_epoch(out / "uptime.png", uptime, self.plan.first, self.plan.after)
             plots.money(out / "money.png", paid, totals)
@@ -369,6 +372,7 @@ class _Replay:
                     self.without,
                     Rows(uptime, settlement, paid),
                     self.rates,
+                    self.trace,
                 )
         summary = {
             "nodes": len(self.plan.nodes),

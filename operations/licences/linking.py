@@ -151,7 +151,7 @@ def sending(network: Network, holder: str, licence: int, to: str) -> Plan:
     return Plan(f"Send licence {licence} to {to}", (call,), tuple(facts), moves_money=True)
 
 
-def leaving(network: Network, caller: str, licence: int, assignments: list[tuple[int, str]]) -> Plan:
+def leaving(network: Network, licence: int, assignments: list[tuple[int, str]]) -> Plan:
     """Close these open assignments of a licence (ids with their names) now; its payee or its node may."""
     calls = tuple(
         PlannedCall.of(f"end assignment {name}", network.placements.functions.closeAssignment(one))
@@ -159,8 +159,9 @@ def leaving(network: Network, caller: str, licence: int, assignments: list[tuple
     )
     if not calls:
         return Plan(f"Licence {licence} has no open assignment: there is nothing to do", ())
-    facts = (("what was served", "is paid up to now; the slots are empty from then on"), ("key", caller))
-    return Plan(f"End {len(calls)} assignments of licence {licence}", calls, facts, moves_money=True)
+    facts = (("what was served", "is paid up to now; the slots are empty from then on"),)
+    count = f"{len(calls)} assignment{'s' if len(calls) > 1 else ''}"
+    return Plan(f"End {count} of licence {licence}", calls, facts, moves_money=True)
 
 
 def _check_holder(view: Licence, key: str) -> None:

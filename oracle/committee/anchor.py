@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +13,10 @@ from chain.events import EventLog, Mark
 from chain.network import Network
 from chain.words import StructList, uint_list
 from oracle.committee.committee import Committee
+from oracle.committee.conflicts import NO_CONFLICTS, Conflicts, conflicts
+from oracle.committee.operators import operators, posts
+from oracle.ground.address import raw_address
+from oracle.ground.duty import Post
 from oracle.ground.ledger import Subject
 from oracle.ground.maintenance import Span
 from oracle.ground.policy import EVIDENCE_CODES, Policy
@@ -25,16 +29,22 @@ _EVIDENCE = {code: name for name, code in EVIDENCE_CODES.items()}
 _FOLLOWED = ("JobCreated", "AssignmentOpened", "ReportSubmitted")
 _CLEARED = ("ReportVetoed", "ReportDropped")
 _ASSIGNMENTS_OF = function_signature_to_4byte_selector("assignmentsOf(uint256[])")
-# Of the contracts' AssignmentView, in the order of `Subject`'s fields; the node comes last.
-_FIELDS = ("id", "licence", "openedAt", "stop", "through", "earned", "accounted", "jobClosed", "node")
+# Of the contracts' AssignmentView, in the order of `Subject`'s fields; the node and the holder come last.
+_FIELDS = ("id", "licence", "openedAt", "stop", "through", "earned", "accounted", "jobClosed", "node", "payee")
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An assignment in the anchor's state, and the node (lower-case address) that serves it."""
+    """An assignment in the anchor's state, and the node (lower-case address) that serves it.
+
+    holder   who held the licence when it opened (lower-case address), and as long as it is open
+    account  the CSP's account, which pays
+    """
 
     subject: Subject
     node: str
+    holder: str
+    account: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +67,14 @@ class AnchorReader:
         """`events` is shared with others who follow this network; without it the reader keeps its own, in memory."""
         self.network = network
         self.events = EventLog.of(network) if events is None else events
+        self._pay: int | None = None
         self._views = StructList(network.lens.abi, "assignmentsOf", _FIELDS)
         self._forget(Mark())
 
     def _forget(self, mark: Mark) -> None:
         self._mark = mark
         self._policies: dict[int, Policy] = {}
+        self._accounts: dict[int, int] = {}
         # The block in which each assignment was opened, and the anchor from which its leaf was out of the tree.
         self._assignments: dict[int, int] = {}
         self._settled: dict[int, int] = {}
@@ -71,6 +83,7 @@ class AnchorReader:
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
         self.network.chain.forget_anchors()
+        self._conflicts: tuple[int, str, Sequence[Placed], Conflicts] | None = None
         self._sets: dict[str, Committee] = {}
         self._committees: dict[int, Committee] = {}
 
@@ -176,10 +189,44 @@ class AnchorReader:
         for start in range(0, len(wanted), _PAGE):
             asked = uint_list(_ASSIGNMENTS_OF, wanted[start : start + _PAGE])
             views = self._views.decode(self.network.chain.call_data(self.network.lens.address, asked, anchor))
-            placed += [Placed(Subject(*(*view, self._policies[view[0] >> 64])), node) for *view, node in views]
+            for *view, node, holder in views:
+                job = view[0] >> 64
+                placed.append(Placed(Subject(*(*view, self._policies[job])), node, holder, self._accounts[job]))
         self._note_settled(placed, anchor, last_final_epoch)
         self._last_placed = (anchor.hash, last_final_epoch, placed)
         return placed
+
+    def conflicts(self, epoch: int, anchor: Block, placed: Sequence[Placed]) -> Conflicts:
+        """Which members in force at an epoch's anchor have a part in which of the assignments placed there, by what was
+        declared of their operators when the epoch started. None in a network that knows of no operators."""
+        if not placed or not self.network.addresses.registry:
+            return NO_CONFLICTS
+        if self._conflicts and self._conflicts[:3] == (epoch, anchor.hash, placed):
+            return self._conflicts[3]
+        declared = operators(self.network, self.committee(anchor), epoch, anchor)
+        accounts = sorted({one.account for one in placed})
+        ask = self.network.accounts.functions.ownerOf
+        told = self.network.chain.calls([ask(account) for account in accounts], anchor)
+        owners = {account: raw_address(owner) for account, owner in zip(accounts, told, strict=True)}
+        found = conflicts(
+            declared, ((one.subject.assignment_id, owners[one.account], raw_address(one.holder)) for one in placed)
+        )
+        self._conflicts = epoch, anchor.hash, placed, found
+        return found
+
+    def posts(self, epoch: int, anchor: Block, known: Iterable[int]) -> Sequence[Post]:
+        """Members in force at an epoch's anchor, and `known` ones (addresses as numbers), as their duty goes on from
+        there. None in a network that doesn't pay oracles."""
+        if not self._pays_oracles():
+            return ()
+        return posts(self.network, self.committee(anchor), self.network.clock(1).end(epoch), anchor, known)
+
+    def _pays_oracles(self) -> bool:
+        if self._pay is None:
+            there = self.network.addresses.registry and self.network.addresses.oracle_pay
+            asked = self.network.oracle_pay.functions.payPerEpoch if there else None
+            self._pay = self.network.chain.fact(asked()) if asked else 0
+        return self._pay > 0
 
     def _note_settled(self, placed: Iterable[Placed], anchor: Block, last_final_epoch: int) -> None:
         clock, appeal_epochs = self.network.clock(1), self.network.appeal_epochs
@@ -230,6 +277,7 @@ class AnchorReader:
         match name:
             case "JobCreated":
                 self._policies[told["job"]] = read_policy(told["details"]["policy"])
+                self._accounts[told["job"]] = told["account"]
             case "AssignmentOpened":
                 self._assignments[told["assignment"]] = block
             case "ReportSubmitted":

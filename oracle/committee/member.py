@@ -377,6 +377,8 @@ class Member:
             nodes={one.subject.assignment_id: raw_address(one.node) for one in placed},
             committees={one.epoch: self._committee_of(one.epoch) for one in proposal.appeals},
             heartbeat_domain=network.heartbeat_domain,
+            conflicts=self.reader.conflicts(proposal.epoch, anchor, placed),
+            posts=self.reader.posts(proposal.epoch, anchor, parent.duties),
         )
 
     def _remember(self, made: Draft) -> None:

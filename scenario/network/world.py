@@ -21,7 +21,7 @@ from oracle.ground.ids import pack
 from oracle.signing.signer import LocalSigner
 from scenario import audit
 from scenario.market import KYC, JobSpec, Market, Serving, key_of, oracle_signers
-from scenario.network.options import APPEAL_EPOCHS, POLICY, PRICE, PROTOCOL_SHARE_PPM, TICK, NetworkOptions
+from scenario.network.options import PRICE, PROTOCOL_SHARE_PPM, TICK, NetworkOptions
 from settlement.keeper import Keeper
 
 GWEI: Final = 10**9
@@ -64,7 +64,7 @@ class World:
 
     @property
     def assignments(self) -> list[int]:
-        """The ids of the nodes' assignments, in order of the nodes."""
+        """The ids of the nodes' assignments, in order of the nodes, where `assign` placed them."""
         return [pack(self.job, slot, 1) for slot in range(len(self.nodes))]
 
     def head(self) -> Block:
@@ -99,10 +99,12 @@ class World:
         governor = Wallet(self.chain, key_of("governor"))
         self.market.sender.send([Call.of("committee", governor, function, 2_000_000)])
 
-    def totals(self) -> audit.Totals:
-        """Where the job's money is; NotConserved unless all of it is somewhere."""
+    def totals(self, assignments: Sequence[int] | None = None) -> audit.Totals:
+        """Where the job's money is; NotConserved unless all of it is somewhere. `assignments`: all there ever were;
+        None: those of `assign`."""
         payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
-        found = audit.totals(self.network, self.job, self.assignments, payees, self.market.csp.address, self.deposit)
+        known = self.assignments if assignments is None else assignments
+        found = audit.totals(self.network, self.job, known, payees, self.market.csp.address, self.deposit)
         found.check()
         return found
 
@@ -121,13 +123,15 @@ def build(options: NetworkOptions, endpoints: Sequence[str], stack: AsyncExitSta
     settings = NetworkSettings(
         options.timing(genesis),
         (*(one.address for one in signers), *(one.address for one in options.guests)),
-        APPEAL_EPOCHS,
+        options.appeal_epochs,
         2,
         PROTOCOL_SHARE_PPM,
         credential_kinds=KYC,
         licences=Licences(tiers=_TIERS),
     )
-    job = JobSpec(PRICE, options.nodes, genesis, genesis + options.funded_epochs * options.epoch_length, POLICY)
+    ends_at = genesis + options.funded_epochs * options.epoch_length
+    slots = options.slots or options.nodes
+    job = JobSpec(PRICE, slots, genesis, ends_at, options.policy, options.intent)
     market = Market.open(SteppedSender(chain), settings, job)
     nodes = market.license_nodes([f"node-{index + 1}" for index in range(options.nodes)])
     job_id, deposit = market.create_job()

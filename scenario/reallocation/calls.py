@@ -11,7 +11,7 @@ from chain.transactions import Call, Wallet
 from chain.words import StructList, uint_list
 from oracle.committee.committee import Committee
 from oracle.committee.reallocating import LIFE_SLOTS
-from oracle.ground.breaches import SLOT_TICKS, request_id
+from oracle.ground.breaches import SLOT_TICKS, Reason, request_id
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import pack, show_assignment
@@ -95,12 +95,12 @@ class Mover:
         """In the committee's order."""
         return sorted(oracle_signers(self.oracles), key=lambda one: int(one.address, 16))
 
-    def _leaf(self, epoch: int, place: tuple[int, int, int, int]) -> Reallocation:
+    def _leaf(self, epoch: int, place: tuple[int, int, Reason, int]) -> Reallocation:
         slot, generation, reason, as_of = place
         key = pack(self.job, slot, generation)
         contract = self.network.addresses.reallocations
         return Reallocation(
-            request_id(self.network.chain.chain_id, contract, key, epoch, reason), key, int(reason), as_of
+            request_id(self.network.chain.chain_id, contract, key, epoch, reason.value), key, reason.value, as_of
         )
 
     def check(self, moves: Moves, ends_at: int) -> None:

@@ -13,6 +13,7 @@ class Move:
     """A request for another node and what came of it.
 
     node            whose assignment (slot, generation) was closed as of `as_of`
+    down_since      when the outage began, be it in an epoch before; `as_of` is never before the epoch of the request
     asked_at        the time of the request's block
     deadline        until when the orchestrator may answer
     cooldown_ends   from when on the slot may be asked for again, and its failed node serve it again
@@ -26,6 +27,7 @@ class Move:
     node: str
     reason: Reason
     as_of: int
+    down_since: int
     asked_at: int
     deadline: int
     cooldown_ends: int
@@ -56,6 +58,7 @@ class Batch:
 class Moves:
     """All of a replay.
 
+    wanted      when the trace enrols the slots' first nodes: who serves where nobody is replaced
     spans       who serves which slot when, by slot and generation
     closings    (time, slot, generation) where a node or a slot's demand leaves: closed by the orchestrator
     reopenings  (time, slot) where the CSP gives a forfeited slot back
@@ -64,6 +67,7 @@ class Moves:
     cooling     assignments that broke the policy while their slot cooled down
     """
 
+    wanted: tuple[Span, ...]
     spans: tuple[Span, ...]
     moves: tuple[Move, ...]
     batches: tuple[Batch, ...]

@@ -26,15 +26,17 @@ class Told:
     up: tuple[int, ...]
 
     def sums(self) -> dict[str, int]:
-        """wanted = up + down + unmeasured + empty; and the share of the wanted that was up, in millionths."""
+        """wanted = up + down + unmeasured + empty; and the share that was up of what is known, which is all but the
+        unmeasured, in millionths."""
         wanted, placed, observed, up = (sum(each) for each in (self.wanted, self.placed, self.observed, self.up))
+        known = wanted - placed + observed
         return {
             "wanted": wanted,
             "up": up,
             "down": observed - up,
             "unmeasured": placed - observed,
             "empty": wanted - placed,
-            "up_ppm": up * PPM // wanted if wanted else 0,
+            "up_ppm": up * PPM // known if known else 0,
         }
 
 
@@ -106,10 +108,33 @@ def requests(moves: Moves) -> dict[str, Any]:
         "refills": moves.refills,
         "declined": moves.declined,
         "batches": len(moves.batches),
-        "seconds_to_request": spread([one.asked_at - one.as_of for one in moves.moves]),
+        "seconds_to_request": spread([one.asked_at - one.down_since for one in moves.moves]),
         "seconds_to_answer": spread([(one.answered_at or 0) - one.asked_at for one in healed]),
-        "seconds_to_heal": spread([(one.answered_at or 0) - one.as_of for one in healed]),
+        "seconds_to_heal": spread([(one.answered_at or 0) - one.down_since for one in healed]),
     }
+
+
+def outages(plan: Schedule, spans: Iterable[Span], trace: Trace) -> int:
+    """How often a node was seen to go down while it served: runs of ticks seen down, by whole ticks."""
+    found = 0
+    for one in spans:
+        was_down = 0
+        for epoch in _epochs(plan, one):
+            bits = trace.bits(one.node, plan.clock, epoch)
+            down = bits.seen & ~bits.up & span(plan.clock.whole_ticks(epoch, one.start, one.end))
+            found += (down & ~(down << 1 | was_down)).bit_count()
+            was_down = down >> plan.clock.ticks_per_epoch - 1 & 1
+    return found
+
+
+def spares_up_ppm(plan: Schedule, trace: Trace) -> int:
+    """How much of the observed time the spares were up, wherever the trace enrols them; millionths."""
+    up = observed = 0
+    for name in plan.nodes[plan.slots :]:
+        for epoch in range(plan.first, plan.after):
+            bits = trace.bits(name, plan.clock, epoch)
+            up, observed = up + bits.up.bit_count(), observed + bits.seen.bit_count()
+    return up * PPM // observed if observed else 0
 
 
 def stand_ins(settlement: Iterable[Sequence[Any]], rates: Rates, homes: Sequence[str]) -> dict[str, int]:

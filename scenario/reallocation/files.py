@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from oracle.ground.ids import pack
+from oracle.telemetry.traces.trace import Trace
 from scenario.audit import NotConserved
 from scenario.options import BadOption, ReplayOptions, Schedule, fingerprint
 from scenario.reallocation import figures, picture
@@ -17,7 +18,19 @@ from scenario.reallocation.facts import Moves
 from scenario.results import PAYOUTS, write_csv
 from settlement.money import Rates
 
-MOVES = ("slot", "assignment", "node", "reason", "as_of", "requested_at", "deadline", "outcome", "answered_at", "by")
+MOVES = (
+    "slot",
+    "assignment",
+    "node",
+    "reason",
+    "down_since",
+    "as_of",
+    "requested_at",
+    "deadline",
+    "outcome",
+    "answered_at",
+    "answered_by",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ def write_moves(
     without: figures.Told,
     rows: Rows,
     rates: Rates,
+    trace: Trace,
 ) -> dict[str, Any]:
     """Write moves.csv and reallocation.png; what summary.json tells of reallocation."""
     with_moves = figures.as_agreed(plan, without.wanted, moves.spans, rows.uptime)
@@ -65,6 +79,7 @@ def write_moves(
             pack(job, one.slot, one.generation),
             one.node,
             one.reason.name.lower(),
+            one.down_since,
             one.as_of,
             one.asked_at,
             one.deadline,
@@ -80,10 +95,13 @@ def write_moves(
     if options.compare is not None:
         _same_seconds(options.compare, served["without"])
         money |= figures.compared(rows.payouts, _read(options.compare / "payouts.csv"), PAYOUTS[1:])
-    told = figures.requests(moves)
+    # What was asked about isn't in the assignments any more: they were closed as of its start.
+    shorter = figures.outages(plan, moves.spans, trace)
+    told = {"outages": shorter + len(moves.moves), **figures.requests(moves)}
     picture.draw(out / "reallocation.png", plan, moves, without, with_moves)
     write_csv(out / "moves.csv", MOVES, listed)
-    return {"slots": plan.slots, "spares": options.spares, **told, "slot_seconds": served, "money": money}
+    pool = {"slots": plan.slots, "spares": options.spares, "spares_up_ppm": figures.spares_up_ppm(plan, trace)}
+    return {**pool, **told, "slot_seconds": served, "money": money}
 
 
 def _same_seconds(folder: Path, without: dict[str, int]) -> None:

@@ -91,6 +91,7 @@ class _World:
             now, _, _, happens = heappop(self._queue)
             happens(now)
         return Moves(
+            self.plan.spans,
             tuple(sorted(self.spans, key=lambda one: (one.slot, one.generation))),
             tuple(self.moves),
             tuple(self.batches),
@@ -205,10 +206,35 @@ class _World:
         place = slot.last = len(self.moves)
         slot.reopened = False
         self.moves.append(
-            Move(slot.number, slot.generation, slot.node, asked.reason, asked.as_of, now, deadline, cooldown_ends)
+            Move(
+                slot.number,
+                slot.generation,
+                slot.node,
+                asked.reason,
+                asked.as_of,
+                self._down_since(slot, asked.as_of),
+                now,
+                deadline,
+                cooldown_ends,
+            )
         )
         self._close(slot, asked.as_of)
         self._at(deadline + 1, _FORFEIT, partial(self._forfeit, slot, place))
+
+    def _down_since(self, slot: _Slot, as_of: int) -> int:
+        """When the outage began that is asked about as of then, where it goes back beyond its epoch."""
+        epoch = self.clock.epoch_at(as_of)
+        since = as_of
+        while since == self.clock.start(epoch) and since > max(slot.opened_at, self.plan.starts_at):
+            epoch -= 1
+            seen = self._seen(slot, epoch, self.clock.ticks_per_epoch - 1)
+            down = seen.observed >> seen.up.bit_length() << seen.up.bit_length()
+            if not down:
+                break
+            since = self.clock.start(epoch) + ((down & -down).bit_length() - 1) * self.clock.tick
+            if seen.up:
+                break
+        return since
 
     def _forfeit(self, slot: _Slot, move: int, now: int) -> None:
         if self.moves[move].answered_at is not None:

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,6 @@ def test_operator_page__followed_literally__ends_with_a_paid_operator(tmp_path: 
     commands.mkdir()
     (commands / "epochal").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m cli.main "$@"\n')
     (commands / "epochal").chmod(0o755)
-    (commands / "python").symlink_to(sys.executable)
     path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), str(Path(binary()).parent)])
     environment = {name: value for name, value in os.environ.items() if not name.startswith("EPOCHAL_")}
     # A file, not a pipe: what the page leaves running would keep a pipe open for ever.
@@ -56,11 +56,17 @@ def test_operator_page__followed_literally__ends_with_a_paid_operator(tmp_path: 
         ) as shell,
     ):
         try:
-            shell.wait(timeout=400)
+            shell.wait(timeout=380)
         except subprocess.TimeoutExpired:
             pytest.fail(f"the page doesn't end:\n{output.read_text()[-4000:]}{logs(tmp_path)}")
         finally:
+            # The network ends what it started when it is asked to, and only then.
             with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGTERM)
+                deadline = time.monotonic() + 20
+                while time.monotonic() < deadline:
+                    os.killpg(shell.pid, 0)
+                    time.sleep(0.2)
                 os.killpg(shell.pid, signal.SIGKILL)
     said = output.read_text()
     assert shell.returncode == 0, said[-4000:] + logs(tmp_path)

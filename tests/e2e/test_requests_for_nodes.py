@@ -131,10 +131,9 @@ async def story(town: Town) -> None:
 
 @pytest.mark.timeout(280)
 def test_committee__nodes_killed_under_a_liar_a_dead_oracle_and_a_reorg__asks_for_others_and_only_those(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("scenario.network.world.POLICY", POLICY)
-    options = NetworkOptions(tmp_path, oracles=5, nodes=8, epochs=2, epoch_length=LENGTH)
+    options = NetworkOptions(tmp_path, oracles=5, nodes=8, epochs=2, epoch_length=LENGTH, policy=POLICY)
     for folder in ("state", "logs"):
         (tmp_path / folder).mkdir()
 

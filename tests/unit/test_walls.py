@@ -41,7 +41,7 @@ WALLS: dict[str, set[str]] = {
         "chain",
         GROUND,
     },
-    "scenario": {"node", "settlement", COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
+    "scenario": {"node", "orchestrator", "settlement", "delivery", COMMITTEE, TELEMETRY, SIGNING, "chain", GROUND},
     "node": {ORDERS, GROUND, SIGNING, WIRE},
     "operations": {"settlement", ORDERS, "chain", GROUND, SIGNING},
     "orchestrator": {"chain", GROUND, SIGNING},
