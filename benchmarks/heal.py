@@ -23,14 +23,16 @@ from rich.console import Console
 from rich.table import Table
 
 from chain import compiler
+from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from scenario.audit import Totals
+from scenario.healing.chain_view import Opened
 from scenario.healing.story import Healed, heal, name_of, settled
 from scenario.healing.town import POLICY, Team, Town, intent_for, options_for
 
 TEAM: Final = Team(oracles=5, nodes=8, slots=5)
-_ACCOUNTED_LEAST: Final = 2
-"""Seconds of an assignment that may be unmeasured: those that aren't whole ticks, at both ends."""
+_OFF: Final = 2
+"""Seconds by which what a node is paid for may differ from how long it lived: ticks are whole at both ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,18 @@ async def _campaign(folder: Path, given: argparse.Namespace, chance: random.Rand
             rows.append(Row(healed, into, await settled(town, healed, 4 * length)))
         known = await asyncio.to_thread(town.view.assignments)
         for row in rows:
-            one = known[row.healed.lost.id]
-            if one.end - one.opened_at - one.earned > _ACCOUNTED_LEAST:
-                raise EpochalError(f"{name_of(one)} served {one.end - one.opened_at} s and earned {one.earned} s")
+            _check(row, known[row.healed.lost.id], town.world.clock)
         totals = await asyncio.to_thread(town.world.totals, list(known))
     return rows, totals
+
+
+def _check(row: Row, lost: Opened, clock: EpochClock) -> None:
+    """EpochalError where a dead node earned, or a living one didn't."""
+    lived = row.healed.killed - lost.opened_at
+    # An outage that goes over an epoch's end is downtime in the epoch that it began in, and costs what the policy says.
+    least = lived - _OFF if clock.epoch_at(int(row.healed.killed)) == clock.epoch_at(lost.end) else 0
+    if not least <= lost.earned <= lived + _OFF:
+        raise EpochalError(f"{name_of(lost)} lived for {lived:.0f} s and earned {lost.earned} s")
 
 
 def show(rows: Sequence[Row], totals: Totals, seed: int, length: int, outage: int) -> None:

@@ -47,8 +47,8 @@ def table(told: dict[str, Any]) -> str:
         f"({told['answered_after_reopening']} answered after the CSP reopened the slot), "
         f"{told['held_back_by_cooldown']} held back by a cooldown. {told['declined']} times the node chosen was down "
         f"when it should have accepted. {money['stand_ins']['paid'] / _UNIT:,.2f} tokens were paid to others than a "
-        f"slot's first node; against the replay without, nodes that failed have "
-        f"{money['nodes_paid_less'] / _UNIT:,.2f} less and nodes that were there {money['nodes_paid_more'] / _UNIT:,.2f} "
+        f"slot's first node. Against the replay without, some nodes were paid "
+        f"{money['nodes_paid_less'] / _UNIT:,.2f} less and others {money['nodes_paid_more'] / _UNIT:,.2f} "
         f"more. The spares were up {told['spares_up_ppm'] / 10_000:.2f} % of their observed time."
     )
     lines += ["", *("| " + " | ".join(row) + " |" for row in spreads), "", words]

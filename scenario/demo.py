@@ -16,8 +16,6 @@ from typing import Final
 from rich.console import Console
 
 from chain import compiler
-from chain.client import Chain
-from chain.network import Network
 from oracle.ground.address import raw_address
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import show_assignment
@@ -48,7 +46,7 @@ POLICY: Final = Policy(
     cooldown_seconds=10,
 )
 KILLED_SLOT, PAUSED_SLOT = 2, 4
-_LEAD_SECONDS: Final = 18
+_LEAD_SECONDS: Final = 15
 _AFTER_BOUNDARY: Final = 0.9
 _SERVED_BEFORE_PAUSE: Final = 3.0
 
@@ -107,9 +105,7 @@ class _Demo:
             self._genesis = self.town.world.clock.genesis
             self._tell_setup()
             world = self.town.world
-            # A client of its own: it reads in a thread of its own.
-            own = Network(Chain(world.chain.url), world.network.addresses)
-            news = News(own, world.job, world.options.slots, world.clock, TEAM.oracles, self.say)
+            news = News(self.town.another_view(), world.clock, TEAM.oracles, self.say)
             with self.console.status("") as status:
                 watching = asyncio.create_task(self._watch(news, status.update))
                 try:
@@ -207,19 +203,11 @@ class _Demo:
     async def _back(self) -> None:
         """The killed node comes back, and finds that its assignment isn't its own any more."""
         town, lost = self.town, self.healed.lost
-        worker = town.workers[lost.licence]
+        worker, name = town.workers[lost.licence], show_assignment(lost.id)
         await asyncio.to_thread(worker.revive)
-        since = time.time()
-
-        async def heard() -> bool:
-            return await town.heard_since(lost.licence, since)
-
-        await town.until(f"{name_of(lost)} polls the orchestrator", heard, 2 * self.length)
-        left = await asyncio.to_thread(worker.runs)
-        self.say(
-            f"{name_of(lost)} is back: {show_assignment(lost.id)} isn't its own any more, "
-            + ("and it still has it" if left else "it is fenced and runs nothing")
-        )
+        self.say(f"{name_of(lost)} is started again")
+        await town.until(f"{name_of(lost)} gives {name} up", lambda: not worker.runs(), 2 * self.length)
+        self.say(f"{name_of(lost)} heard that {name} isn't its own any more: it is fenced, and runs and earns nothing")
 
     async def _tell_shares(self) -> None:
         known = await asyncio.to_thread(self.town.view.assignments)
@@ -274,7 +262,7 @@ class _Demo:
                 one.accounted - one.earned,
                 one.unmeasured,
                 fates.get(one.id, "served"),
-                self._strip(strips, served[one.licence]),
+                self._strip(strips, served[one.licence], one),
             )
             for one in sorted(assignments.values(), key=lambda each: (each.licence, each.id))
         ]
@@ -303,14 +291,15 @@ class _Demo:
                 store.close()
         return records
 
-    def _strip(self, records: list[list[EpochRecord]], node: Serving) -> list[int]:
-        """2 up, 1 down, 0 not observed, for each tick of the job, as most oracles saw it."""
+    def _strip(self, records: list[list[EpochRecord]], node: Serving, assignment: Opened) -> list[int]:
+        """2 up, 1 down, 0 not observed or not placed, for each tick of the job, as most oracles saw it."""
         strip = []
-        name = raw_address(node.address)
-        for epoch in records:
-            lines = [(one.observable(name), one.line(Kind.LIVENESS, name).up) for one in epoch]
-            for tick in range(self.town.world.clock.ticks_per_epoch):
-                seen = sum(observable >> tick & 1 for observable, _ in lines)
+        clock, name = self.town.world.clock, raw_address(node.address)
+        for epoch, of_epoch in enumerate(records):
+            lines = [(one.observable(name), one.line(Kind.LIVENESS, name).up) for one in of_epoch]
+            placed = clock.whole_ticks(epoch, assignment.opened_at, assignment.end)
+            for tick in range(clock.ticks_per_epoch):
+                seen = sum(observable >> tick & 1 for observable, _ in lines) if tick in placed else 0
                 up = sum(up_bits >> tick & 1 for _, up_bits in lines)
                 strip.append(0 if 2 * seen <= len(lines) else 2 if 2 * up > seen else 1)
         return strip

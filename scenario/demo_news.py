@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain.network import Network
 from oracle.ground.clock import EpochClock
 from scenario.healing.chain_view import ChainView, Opened
 from scenario.network.watching import ChainWatch
@@ -13,11 +12,9 @@ from scenario.network.watching import ChainWatch
 class News:
     """Tells each thing once. To be used by one thread at a time."""
 
-    def __init__(
-        self, network: Network, job: int, slots: int, clock: EpochClock, oracles: int, say: Callable[[str], None]
-    ) -> None:
-        self._watch = ChainWatch(network)
-        self._view = ChainView(network, job, slots)
+    def __init__(self, view: ChainView, clock: EpochClock, oracles: int, say: Callable[[str], None]) -> None:
+        self._watch = ChainWatch(view.network)
+        self._view = view
         self._clock, self._oracles, self._say = clock, oracles, say
         self._before: dict[int, Opened] = {}
         self._settled = -1

@@ -55,7 +55,7 @@ def uptime_by_epoch(path: Path, rows: Sequence[Sequence[Any]], first: int, after
 
 
 def uptime_by_tick(path: Path, ticks: dict[str, Sequence[int]], epoch_length: int, notes: Sequence[str]) -> None:
-    """Heat map of nodes by ticks: 2 up, 1 down, 0 not observed. `epoch_length` in ticks."""
+    """Heat map of nodes by ticks: 2 up, 1 down, 0 not observed or not placed. `epoch_length` in ticks."""
     nodes = list(ticks)
     grid = np.array([list(ticks[node]) for node in nodes])
     figure, axes = _sheet(len(nodes))
@@ -75,7 +75,7 @@ def uptime_by_tick(path: Path, ticks: dict[str, Sequence[int]], epoch_length: in
     axes.set_xticks(np.arange(epoch_length / 2 - 0.5, grid.shape[1], epoch_length))
     axes.set_xticklabels([f"epoch {index}" for index in range(len(axes.get_xticks()))])
     axes.set_title("Uptime by tick" + "".join(f"\n{note}" for note in notes), fontsize=10)
-    _legend(axes, [(_PAID, "up"), (_BURNED, "down"), (_UNKNOWN, "not observed")])
+    _legend(axes, [(_PAID, "up"), (_BURNED, "down"), (_UNKNOWN, "not placed, or not observed")])
     save(figure, path)
 
 

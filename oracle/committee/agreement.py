@@ -13,6 +13,7 @@ from oracle.committee.committee import Committee as Committee
 from oracle.committee.conflicts import NO_CONFLICTS, Conflicts, heard
 from oracle.committee.errors import Disagreement, Malformed
 from oracle.committee.observation import SignedObservation, View
+from oracle.ground.availability import Deed, attend, availability_leaves
 from oracle.ground.clock import EpochClock
 from oracle.ground.duty import Post, duty_leaves, serve
 from oracle.ground.errors import InvalidValue
@@ -103,10 +104,16 @@ def combine(
 
     authors: of the views, in order of their addresses; needed where there are conflicts.
     """
+    return _combined([view.ticks for view in views], members, tick, authors, conflicts)
+
+
+def _combined(
+    views: Sequence[Mapping[int, Uptime]], members: int, tick: int, authors: Sequence[bytes], conflicts: Conflicts
+) -> dict[int, Uptime]:
     needed = measured_needs(members)
     agreed: dict[int, Uptime] = {}
-    for key in sorted({key for view in views for key in view.ticks}):
-        seen: Iterable[Uptime] = [view.ticks.get(key, ZERO) for view in views]
+    for key in sorted(set().union(*views)):
+        seen: Iterable[Uptime] = [view.get(key, ZERO) for view in views]
         if conflicted := conflicts.get(key):
             seen = heard(list(zip(authors, seen, strict=True)), conflicted, members)
         agreed[key] = agree(seen, needed).scaled(tick)
@@ -127,6 +134,7 @@ def draft(
     heartbeat_domain: Domain | None = None,
     conflicts: Conflicts = NO_CONFLICTS,
     posts: Sequence[Post] = (),
+    deeds: Sequence[Deed] = (),
 ) -> Draft:
     """The report that follows from a proposal. Disagreement when the proposal breaks a rule.
 
@@ -134,12 +142,14 @@ def draft(
     nodes, the node (20 bytes) of each assignment; committees, by appealed epoch, the set in force at that epoch's
     anchor; and the domain of receipts, a heartbeat's. Appeals that a final report has used are done with. conflicts:
     the members with a part in an assignment, by the anchor's state. posts: where the network pays oracles, the
-    committee's members and those of whom the parent's ledger has duties.
+    committee's members and those of whom the parent's ledger has duties. deeds: licences that the network rewards.
     """
     if proposal.epoch not in proposal.observations:
         raise Disagreement(f"epoch {proposal.epoch}: the proposal has no observations of it")
     agreed: dict[int, dict[int, Uptime]] = {}
     served: dict[int, frozenset[bytes]] = {}
+    available: dict[int, dict[int, Uptime]] = {}
+    held = {one.licence: one.conflicted for one in deeds if one.conflicted}
     for epoch in sorted(proposal.observations):
         if not parent.epoch < epoch <= proposal.epoch:
             raise Disagreement(f"epoch {epoch} isn't between the parent's, {parent.epoch}, and {proposal.epoch}")
@@ -151,6 +161,9 @@ def draft(
         views, authors = [one.view() for one in ordered], [one.author(domain) for one in ordered]
         served[epoch] = frozenset(authors)
         agreed[epoch] = combine(views, len(committee.members), clock.tick, authors, conflicts)
+        if deeds:
+            of_licences = [view.licences for view in views]
+            available[epoch] = _combined(of_licences, len(committee.members), clock.tick, authors, held)
     _check_appeals(proposal)
     used = {epoch: one for epoch, one in (committees or {}).items() if any(a.epoch == epoch for a in proposal.appeals)}
     shown: dict[int, dict[int, int]] = {}
@@ -159,9 +172,13 @@ def draft(
             raise Disagreement(f"epoch {proposal.epoch}: the proposal has appeals, which aren't judged here")
         shown = judged(proposal.appeals, used, heartbeat_domain, clock, subjects, nodes)
     ledger, leaves = advance(parent, clock, proposal.epoch, subjects, agreed, appeal_epochs, shown)
-    if posts:
-        ledger = replace(ledger, duties=serve(parent.duties, clock, served, posts))
-        leaves = tuple(each for each in leaves if each != EMPTY) + tuple(duty_leaves(ledger.duties)) or (EMPTY,)
+    if posts or deeds:
+        duties = serve(parent.duties, clock, served, posts) if posts else {}
+        ledger = replace(ledger, duties=duties)
+        if deeds:
+            ledger = replace(ledger, availability=attend(parent.availability, clock, available, deeds))
+        others = *availability_leaves(ledger.availability), *duty_leaves(ledger.duties)
+        leaves = (*(each for each in leaves if each != EMPTY), *others) or (EMPTY,)
     tree = Tree.build(leaves)
     evidence = bundle(proposal, committee, parent, used)
     report = EpochReport(

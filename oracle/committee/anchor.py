@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,8 +14,10 @@ from chain.network import Network
 from chain.words import StructList, uint_list
 from oracle.committee.committee import Committee
 from oracle.committee.conflicts import NO_CONFLICTS, Conflicts, conflicts
+from oracle.committee.deeds import DeedReader
 from oracle.committee.operators import operators, posts
 from oracle.ground.address import raw_address
+from oracle.ground.availability import Deed
 from oracle.ground.duty import Post
 from oracle.ground.ledger import Subject
 from oracle.ground.maintenance import Span
@@ -68,6 +70,7 @@ class AnchorReader:
         self.network = network
         self.events = EventLog.of(network) if events is None else events
         self._pay: int | None = None
+        self._deed_reader: DeedReader | None = None
         self._views = StructList(network.lens.abi, "assignmentsOf", _FIELDS)
         self._forget(Mark())
 
@@ -84,6 +87,8 @@ class AnchorReader:
         self._last_placed: tuple[str, int, list[Placed]] | None = None
         self.network.chain.forget_anchors()
         self._conflicts: tuple[int, str, Sequence[Placed], Conflicts] | None = None
+        self._declared: tuple[int, str, Mapping[bytes, tuple[bytes, bytes]]] | None = None
+        self._last_deeds: tuple[int, str, Sequence[Deed]] | None = None
         self._sets: dict[str, Committee] = {}
         self._committees: dict[int, Committee] = {}
 
@@ -203,7 +208,7 @@ class AnchorReader:
             return NO_CONFLICTS
         if self._conflicts and self._conflicts[:3] == (epoch, anchor.hash, placed):
             return self._conflicts[3]
-        declared = operators(self.network, self.committee(anchor), epoch, anchor)
+        declared = self._operators(epoch, anchor)
         accounts = sorted({one.account for one in placed})
         ask = self.network.accounts.functions.ownerOf
         told = self.network.chain.calls([ask(account) for account in accounts], anchor)
@@ -213,6 +218,26 @@ class AnchorReader:
         )
         self._conflicts = epoch, anchor.hash, placed, found
         return found
+
+    def _operators(self, epoch: int, anchor: Block) -> Mapping[bytes, tuple[bytes, bytes]]:
+        if self._declared and self._declared[:2] == (epoch, anchor.hash):
+            return self._declared[2]
+        declared = operators(self.network, self.committee(anchor), epoch, anchor)
+        self._declared = epoch, anchor.hash, declared
+        return declared
+
+    def deeds(self, epoch: int, anchor: Block) -> Sequence[Deed]:
+        """The licences that the network rewards, in the state of an epoch's anchor; none where it rewards none."""
+        if self._deed_reader is None:
+            self._deed_reader = DeedReader(self.network)
+        if not self._deed_reader.starts:
+            return ()
+        if self._last_deeds and self._last_deeds[:2] == (epoch, anchor.hash):
+            return self._last_deeds[2]
+        declared = self._operators(epoch, anchor) if self.network.addresses.registry else {}
+        deeds = self._deed_reader.read(self.network.clock(1).end(epoch), anchor, declared)
+        self._last_deeds = epoch, anchor.hash, deeds
+        return deeds
 
     def posts(self, epoch: int, anchor: Block, known: Iterable[int]) -> Sequence[Post]:
         """Members in force at an epoch's anchor, and `known` ones (addresses as numbers), as their duty goes on from

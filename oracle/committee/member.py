@@ -18,6 +18,7 @@ from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation, View, commitment, content_size
 from oracle.committee.pool import Equivocation, Pool
 from oracle.ground.address import raw_address
+from oracle.ground.availability import Deed
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.keccak import keccak256
@@ -154,7 +155,7 @@ class Member:
                 if len(observation.content) > most:
                     size = len(observation.content)
                     raise Disagreement(
-                        f"epoch {epoch}: an observation of {size} bytes, of all assignments it takes {most}"
+                        f"epoch {epoch}: an observation of {size} bytes, of all there is it takes {most}"
                     )
                 arranged([observation], committee, self.domain, epoch)
             except Disagreement as error:
@@ -166,8 +167,9 @@ class Member:
         return refused
 
     def largest_content(self, anchor: Block) -> int:
-        """Bytes of an observation of every assignment that there ever was at a block: nobody has more to tell."""
-        return content_size(self.reader.opened(anchor))
+        """Bytes of an observation of every assignment and rewarded licence that there ever was at a block: nobody has
+        more to tell."""
+        return content_size(self.reader.opened(anchor), len(self._deeds(anchor)))
 
     def prove(self, proof: Equivocation) -> None:
         """Keep a proof of double signing, one for each author and epoch: it outlives this process; the oldest go."""
@@ -379,6 +381,7 @@ class Member:
             heartbeat_domain=network.heartbeat_domain,
             conflicts=self.reader.conflicts(proposal.epoch, anchor, placed),
             posts=self.reader.posts(proposal.epoch, anchor, parent.duties),
+            deeds=self.reader.deeds(proposal.epoch, anchor),
         )
 
     def _remember(self, made: Draft) -> None:
@@ -449,7 +452,16 @@ class Member:
             ticks[subject.assignment_id] = record.uptime(
                 subject.policy.evidence, node, subject.assignment_id, span, away
             )
-        return View(epoch, committee.version, ticks)
+        licences = {}
+        for deed in self._deeds(anchor):
+            if deed.node is not None and deed.since < end:
+                span = self.clock.whole_ticks(epoch, deed.since, end)
+                licences[deed.licence] = record.uptime("liveness", deed.node, 0, span)
+        return View(epoch, committee.version, ticks, licences)
+
+    def _deeds(self, anchor: Block) -> Sequence[Deed]:
+        """The licences to observe by an anchor's state; which epoch is reported there tells nothing here."""
+        return self.reader.deeds(self.clock.epoch_at(anchor.timestamp) - 1, anchor)
 
     def _unmeasured(self, subject: Subject, epoch: int, anchor: Block) -> int:
         """The mask of the epoch's ticks in which declared maintenance counts as unmeasured."""

@@ -19,6 +19,7 @@ from oracle.committee.committee import Committee
 from oracle.committee.conflicts import Conflicts
 from oracle.committee.errors import Disagreement, Malformed
 from oracle.ground.address import checksummed
+from oracle.ground.availability import Deed
 from oracle.ground.clock import EpochClock
 from oracle.ground.duty import Post
 from oracle.ground.errors import EpochalError, UserError
@@ -67,6 +68,7 @@ class Facts:
     committee_at    the set in force at another epoch's anchor
     conflicts       the members with a part in an assignment, by what was declared when the epoch started
     posts           where the network pays oracles, the committee's members and others, given by their addresses
+    deeds           the licences that the network rewards
     parent_ledger   what the parent's own evidence comes to, where that was there to recompute
     """
 
@@ -83,6 +85,7 @@ class Facts:
     committee_at: Callable[[int], Committee]
     conflicts: Conflicts
     posts: Callable[[Iterable[int]], Sequence[Post]]
+    deeds: Sequence[Deed]
     parent_ledger: Ledger | None = None
 
 
@@ -276,14 +279,14 @@ def _ledger(evidence: Evidence, claim: Claim, facts: Facts) -> str:
 
 def ledger_difference(told: Ledger, known: Ledger) -> str:
     """The first entry in which a ledger differs from the one that is known to be right, in a line; "" if none."""
-    for what in ("accounts", "open_windows", "losses", "windows", "duties"):
+    for what in ("accounts", "open_windows", "losses", "windows", "duties", "availability"):
         ours: Mapping[Any, Any] = getattr(known, what)
         theirs: Mapping[Any, Any] = getattr(told, what)
         for key in sorted(ours.keys() | theirs.keys()):
             if ours.get(key) != theirs.get(key):
                 name = f"job {key[0]}, slot {key[1]}, to {key[3]}" if isinstance(key, tuple) else show_assignment(key)
-                if what == "duties":
-                    name = checksummed(key.to_bytes(20))
+                if what in ("duties", "availability"):
+                    name = checksummed(key.to_bytes(20)) if what == "duties" else f"licence {key}"
                 return (
                     f"{what.replace('_', ' ')} of {name}: {theirs.get(key)} in the evidence, {ours.get(key)} after the "
                     "parent"
@@ -344,6 +347,7 @@ def _followed(evidence: Evidence, facts: Facts) -> Draft:
             heartbeat_domain=facts.heartbeat_domain,
             conflicts=facts.conflicts,
             posts=facts.posts(evidence.ledger.duties),
+            deeds=facts.deeds,
         )
     except Disagreement as error:
         raise Differs("rules", str(error)) from error

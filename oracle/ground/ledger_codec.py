@@ -8,8 +8,9 @@ piece        job u64 | slot u32 | licence u256 | window end u64 | counted u64 | 
              | earned u64
 loss of it   assignment u128 | window end u64 | epoch u64 | up u64 | observed u64
 
-A ledger with oracles' duties has the tag "EpL3" and one table more:
+A ledger with oracles' duties or licences' availability has the tag "EpL3" and two tables more:
 duty         member u160 | earned u64 | accounted u64
+availability licence u128 | earned u64 | accounted u64
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from oracle.ground.errors import InvalidValue
 
 Row = tuple[int, ...]
 
-_TAGS: Final = {b"EpL2": 5, b"EpL3": 6}
+_TAGS: Final = {b"EpL2": 5, b"EpL3": 7}
 """How many tables a ledger has by its tag."""
 # For each table: widths in bytes, and how many leading columns are its key.
 _TABLES: Final = (
@@ -32,6 +33,7 @@ _TABLES: Final = (
     ((8, 4, 32, 8, 8, 16, 8, 8, 8), 6),
     ((16, 8, 8, 8, 8), 3),
     ((20, 8, 8), 1),
+    ((16, 8, 8), 1),
 )
 
 
@@ -43,10 +45,11 @@ def encode(
     pieces: Iterable[Row],
     piece_losses: Iterable[Row],
     duties: Iterable[Row],
+    availability: Iterable[Row],
 ) -> bytes:
     """The bytes of a ledger's rows, given in any order; InvalidValue when a number exceeds its width."""
-    tables = [sorted(rows) for rows in (accounts, windows, losses, pieces, piece_losses, duties)]
-    tag = b"EpL3" if tables[-1] else b"EpL2"
+    tables = [sorted(rows) for rows in (accounts, windows, losses, pieces, piece_losses, duties, availability)]
+    tag = b"EpL3" if tables[-1] or tables[-2] else b"EpL2"
     tables = tables[: _TAGS[tag]]
     try:
         parts = [tag, _pack((epoch + 1, *map(len, tables)), _head(tag))]
@@ -57,7 +60,9 @@ def encode(
     return b"".join(parts)
 
 
-def decode(raw: bytes) -> tuple[int, list[Row], list[Row], list[Row], list[Row], list[Row], list[Row]]:
+def decode(
+    raw: bytes,
+) -> tuple[int, list[Row], list[Row], list[Row], list[Row], list[Row], list[Row], list[Row]]:
     """What `encode` was given, in order; InvalidValue for bytes that it doesn't make."""
     tag = raw[:4]
     head = 4 + sum(_head(tag)) if tag in _TAGS else 0
@@ -77,9 +82,10 @@ def decode(raw: bytes) -> tuple[int, list[Row], list[Row], list[Row], list[Row],
         tables.append(table)
         at += rows * step
     accounts, windows, losses, pieces, piece_losses, *more = tables
-    if more == [[]]:
-        raise InvalidValue("ledger has an empty table of duties: give bytes that Ledger.encode made")
-    return after - 1, accounts, windows, losses, pieces, piece_losses, more[0] if more else []
+    if more and not any(more):
+        raise InvalidValue("ledger has no duties nor availability: give bytes that Ledger.encode made")
+    duties, availability = more or ([], [])
+    return after - 1, accounts, windows, losses, pieces, piece_losses, duties, availability
 
 
 def _head(tag: bytes) -> tuple[int, ...]:

@@ -28,7 +28,15 @@ class Liar(Member):
 
     def _view(self, epoch: int, committee: Committee, anchor: Block) -> View:
         seen = super()._view(epoch, committee, anchor)
-        return View(seen.epoch, seen.committee, {key: Uptime(0, one.observed) for key, one in seen.ticks.items()})
+        return down(seen)
+
+
+def down(seen: View) -> View:
+    """The same view, in which nothing was up."""
+    ticks, licences = (
+        {key: Uptime(0, one.observed) for key, one in told.items()} for told in (seen.ticks, seen.licences)
+    )
+    return View(seen.epoch, seen.committee, ticks, licences)
 
 
 class LyingWatch(BreachWatch):
@@ -69,7 +77,7 @@ class Equivocator(Core):
 
     def _other(self, own: SignedObservation) -> SignedObservation:
         view = own.view()
-        content = View(view.epoch, view.committee, {key: Uptime(0, one.observed) for key, one in view.ticks.items()})
+        content = down(view)
         typed = commitment(view.epoch, view.committee, content.encode())
         made = SignedObservation(content.encode(), self.member.signer.sign_typed(typed, self.member.domain))
         # Held like any other, so that it is served to those who were told of it.

@@ -14,6 +14,7 @@ from oracle.committee.conflicts import Conflicts
 from oracle.committee.errors import NotAgreed
 from oracle.committee.verifying import Claim, Facts, Verification, WrongTick, read, verify
 from oracle.ground.address import checksummed, raw_address
+from oracle.ground.availability import Deed
 from oracle.ground.duty import Post
 from oracle.ground.errors import EpochalError, Malformed
 from oracle.ground.keccak import keccak256
@@ -136,6 +137,7 @@ class Verifier:
             committee_at=self._committee_at,
             conflicts=self._conflicts(claim.epoch, anchor, placed),
             posts=lambda known: self._posts(claim.epoch, anchor, known),
+            deeds=self._deeds(claim.epoch, anchor),
             parent_ledger=ledger,
         )
 
@@ -148,6 +150,12 @@ class Verifier:
     def _posts(self, epoch: int, anchor: Block, known: Iterable[int]) -> Sequence[Post]:
         try:
             return self._reader.posts(epoch, anchor, known)
+        except RpcError as error:
+            raise old_state(self.network, anchor.number, error) from error
+
+    def _deeds(self, epoch: int, anchor: Block) -> Sequence[Deed]:
+        try:
+            return self._reader.deeds(epoch, anchor)
         except RpcError as error:
             raise old_state(self.network, anchor.number, error) from error
 

@@ -61,26 +61,26 @@ class ChainView:
     """Reads it at the newest block. To be used by one thread at a time; all raise RpcError."""
 
     def __init__(self, network: Network, job: int, slots: int) -> None:
-        self._network = network
+        self.network = network
         self._job, self._slots = job, slots
         self._signatures: dict[str, int] = {}
         self._times: dict[str, int] = {}
 
     def asked(self) -> list[Asked]:
         """All requests, oldest first."""
-        network = self._network
+        network = self.network
         logs = network.chain.logs(network.reallocations.events.ReallocationRequested, 0, self._head())
         return [self._asked(log) for log in logs if log["args"]["job"] == self._job]
 
     def assignments(self) -> dict[int, Opened]:
         """All assignments that there ever were, by id."""
-        generations = self._network.escrow.functions.generations
+        generations = self.network.escrow.functions.generations
         ids = [
             pack(self._job, slot, one + 1)
             for slot in range(self._slots)
             for one in range(generations(self._job, slot).call())
         ]
-        lens = self._network.lens
+        lens = self.network.lens
         views = [named(lens, "assignmentsOf", each) for each in lens.functions.assignmentsOf(ids).call()]
         return {one.id: one for one in map(_opened, views)}
 
@@ -95,21 +95,21 @@ class ChainView:
 
     def closed(self) -> bool:
         """Whether the job is closed and nothing is left in it to send."""
-        books: Mapping[str, int] = self._network.job(self._job)
+        books: Mapping[str, int] = self.network.job(self._job)
         return bool(books["closed"]) and not (books["refundable"] or books["burnable"] or books["protocolDue"])
 
     def _head(self) -> int:
-        return self._network.chain.block("latest").number
+        return self.network.chain.block("latest").number
 
     def _asked(self, log: dict[str, object]) -> Asked:
         told: Mapping[str, int | bytes] = log["args"]  # type: ignore[assignment]
         raw: bytes = log["transactionHash"]  # type: ignore[assignment]
         sent, block = "0x" + bytes(raw).hex(), str(log["blockNumber"])
         if sent not in self._signatures:
-            found = self._network.chain.w3.eth.get_transaction(HexBytes(raw))
-            _, given = self._network.reallocations.decode_function_input(found["input"])
+            found = self.network.chain.w3.eth.get_transaction(HexBytes(raw))
+            _, given = self.network.reallocations.decode_function_input(found["input"])
             self._signatures[sent] = int(given["members"]).bit_count()
-        at = self._network.chain.block(int(block)).timestamp
+        at = self.network.chain.block(int(block)).timestamp
         return Asked(
             id=bytes(told["id"]),
             assignment=int(told["assignment"]),

@@ -88,12 +88,12 @@ async def heal(town: Town, slot: int, tell: Tell = lambda _: None) -> Healed:
 
 
 async def settled(town: Town, healed: Healed, seconds: float) -> float:
-    """When both nodes' seconds of the kill's epoch were settled and paid, UNIX seconds."""
-    clock = town.world.clock
+    """When both nodes' seconds of the request's epoch were settled and paid, UNIX seconds. It may run beside others."""
+    clock, view = town.world.clock, town.another_view()
     end = clock.end(clock.epoch_at(healed.asked.as_of))
 
     def both() -> bool:
-        return all(town.view.settled_through(one.id, end) for one in (healed.lost, healed.new))
+        return all(view.settled_through(one.id, end) for one in (healed.lost, healed.new))
 
     await town.until("both nodes are paid for their seconds of the epoch", both, seconds)
     return time.time()

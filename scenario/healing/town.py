@@ -14,6 +14,8 @@ from typing import Any, Final
 
 import aiohttp
 
+from chain.client import Chain
+from chain.network import Network
 from oracle.ground.errors import EpochalError
 from oracle.ground.ids import show_assignment
 from oracle.ground.policy import Policy
@@ -123,6 +125,11 @@ class Town:
         await town.bring(intent)
         return town
 
+    def another_view(self) -> ChainView:
+        """A view for another thread, with a client of its own."""
+        network = Network(Chain(self.world.chain.url), self.world.network.addresses)
+        return ChainView(network, self.world.job, self.slots)
+
     async def bring(self, intent: Intent) -> None:
         """Hand the orchestrator what the job runs. EpochalError when it doesn't take it."""
         async with self.session.post(f"{self.orchestrator.url}/v1/intents", data=intent.canonical()) as answer:
@@ -135,12 +142,6 @@ class Town:
         """Whether the orchestrator has heard of every node."""
         found = await self._ask("/v1/nodes")
         return found is not None and len(found) == len(self.workers)
-
-    async def heard_since(self, licence: int, moment: float) -> bool:
-        """Whether a node has polled the orchestrator after a moment (UNIX seconds)."""
-        now = time.time()
-        found = {one["licence"]: one["seenSecondsAgo"] for one in await self._ask("/v1/nodes") or []}
-        return licence in found and now - found[licence] > moment + 1
 
     async def job(self) -> dict[str, Any]:
         """The job as its orchestrator tells of it; {} while that doesn't answer."""

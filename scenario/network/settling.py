@@ -50,6 +50,7 @@ class Settling:
             heartbeat_domain=network.heartbeat_domain,
             conflicts=self._reader.conflicts(mined.epoch, anchor, placed),
             posts=self._reader.posts(mined.epoch, anchor, given.ledger.duties),
+            deeds=self._reader.deeds(mined.epoch, anchor),
         )
         if made.report.root != mined.root:
             raise WrongEvidence(

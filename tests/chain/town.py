@@ -12,6 +12,7 @@ import pytest
 
 from chain.anvil import Anvil
 from chain.client import Chain
+from chain.deployment.settings import Licences
 from chain.network import Addresses, Network, NetworkSettings, Timing
 from chain.transactions import Call, SteppedSender, Wallet
 from oracle.committee.anchor import AnchorReader
@@ -51,7 +52,7 @@ class Deployed:
 
 
 @contextmanager
-def deployment(oracle_pay: int = 0) -> Iterator[Deployed]:
+def deployment(oracle_pay: int = 0, licences: Licences | None = None) -> Iterator[Deployed]:
     """A network on a chain of its own, with three licensed nodes and a funded job."""
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
         chain = Chain(anvil.url)
@@ -62,6 +63,7 @@ def deployment(oracle_pay: int = 0) -> Iterator[Deployed]:
             settle_window=60,
             protocol_share_ppm=0,
             oracle_pay=oracle_pay,
+            licences=licences or Licences(),
         )
         market = Market.open(SteppedSender(chain), settings, SPEC)
         nodes = market.license_nodes(["one", "two", "three"])

@@ -33,7 +33,8 @@ FUNDED_EPOCHS, LENGTH = 20, 20
 ANSWER = 8
 QUICK = replace(POLICY, answer_seconds=ANSWER, cooldown_seconds=3 * LENGTH)
 NOBODY = "http://127.0.0.1:9"
-EARLY = 5
+EARLY = 6.5
+"""Seconds of an epoch until which a kill is early enough to be answered for in it."""
 FIRST, REORGANISED, FORFEITED = 2, 1, 0
 
 
@@ -197,16 +198,17 @@ async def play(folder: Path) -> None:
 
         await story.early()
         healed = await story.one_dies()
+        paying = asyncio.create_task(settled(town, healed, 4 * LENGTH))
         await story.comes_back(healed.lost)
-        paid = await settled(town, healed, 3 * LENGTH)
-        story.say(
-            f"healed {healed.answering - healed.killed:.1f} s after the kill; both nodes' seconds settled and paid "
-            f"{paid - healed.killed:.1f} s after it"
-        )
         await story.chain_forgets()
         asked = await story.nobody_answers(healed)
         await story.leave()
         known, totals = await story.over()
+        paid = await paying
+        story.say(
+            f"slot {FIRST} healed {healed.answering - healed.killed:.1f} s after the kill; both nodes' seconds settled "
+            f"and paid {paid - healed.killed:.1f} s after it"
+        )
 
         # The lost assignment earned what its node served, and not a second of its return.
         lost, new = known[healed.lost.id], known[healed.new.id]

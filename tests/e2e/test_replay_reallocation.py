@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.naive_replay import Naive, Placement
-from tests.e2e.test_replay import CSVS, GENESIS, TERMS, Bench, Result, read, wait_for, write_policy, write_trace
+from tests.e2e.test_replay import (
+    CSVS,
+    GENESIS,
+    TERMS,
+    Bench,
+    Result,
+    assert_refused,
+    read,
+    wait_for,
+    write_policy,
+    write_trace,
+)
 
 pytestmark = pytest.mark.e2e
 
@@ -171,3 +182,23 @@ def test_replay__interrupted__goes_on_to_the_same_files(stage: Stage, moved: Res
     again = stage.replayed("stopped", *more)
     names = (*CSVS, "moves.csv")
     assert {name: again.bytes_of(name) for name in names} == {name: moved.bytes_of(name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (("--spares", "5"), "--spares 5: only 5 nodes"),
+        (("--compare", "{folder}/without"), "add that"),
+        (("--reallocate", "--compare", "{folder}/nowhere"), "holds no complete replay"),
+        (("--reallocate", "--compare", "{folder}/without", "--price", "7"), "its price is 1000003, not 7"),
+        (("--reallocate", "--policy", "{folder}/idle.json"), "the policy asks for no other node"),
+        (("--reallocate", "--tick", "1"), "--tick 1"),
+    ],
+)
+def test_options__that_can_t_work__are_refused_in_one_line(
+    stage: Stage, without: Result, more: tuple[str, ...], told: str
+) -> None:
+    (stage.folder / "idle.json").write_text("{}")
+    done = stage.complete([*stage.words("never"), *(one.format(folder=without.out.parent) for one in more)])
+    assert_refused(done.returncode, done.stderr, told)
+    assert not (stage.folder / "never").exists()

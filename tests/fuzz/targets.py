@@ -165,7 +165,10 @@ TARGETS: Final = {
     "intake": Target(judge_body, (PLAIN * 2, PLAIN + SIGNED + SEALED, BARE + PLAIN, OPENING)),
     "envelope": Target(read_envelope, ENVELOPES),
     "appeal": Target(read_appeal, (APPEAL, APPEAL[:32] + bytes(2))),
-    "observation": Target(read_observation, (VIEW.encode(), View(0, 0, {}).encode())),
+    "observation": Target(
+        read_observation,
+        (VIEW.encode(), View(0, 0, {}).encode(), View(1, 2, {3: Uptime(0, 1)}, {4: Uptime(1, 1)}).encode()),
+    ),
 }
 
 

@@ -38,11 +38,13 @@ const sign = (digest, signer) => new SigningKey(keys[signer]).sign(digest).compa
 const number = (value, size) => toBeHex(BigInt(value), size);
 const ascii = (text) => hexlify(toUtf8Bytes(text));
 
-const observations = vectors.observations.map(({ signer, epoch, committee, ticks }) => {
-  const entries = ticks.map((one) =>
-    concat([number(one.assignment, 16), number(one.up, 4), number(one.observed, 4)]),
+const observations = vectors.observations.map(({ signer, epoch, committee, ticks, licences }) => {
+  const entries = [...ticks, ...licences].map((one) =>
+    concat([number(one.assignment ?? one.licence, 16), number(one.up, 4), number(one.observed, 4)]),
   );
-  const head = concat([ascii("EOB1"), number(epoch, 8), number(committee, 8), number(ticks.length, 4)]);
+  const counts = [ticks, licences].filter((list, place) => place === 0 || list.length > 0);
+  const magic = ascii(licences.length > 0 ? "EOB2" : "EOB1");
+  const head = concat([magic, number(epoch, 8), number(committee, 8), ...counts.map((list) => number(list.length, 4))]);
   const content = concat([head, ...entries]);
   const contentHash = keccak256(content);
   const digest = digestOf("Observation", domains.reports, { epoch, committee, contentHash });

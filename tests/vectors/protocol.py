@@ -48,6 +48,12 @@ VIEWS: Final = (
     View(EPOCH, COMMITTEE, {pack(7, 2, 1): Uptime(8_000, 8_640)}),
     View(EPOCH, COMMITTEE, {pack(7, 2, 1): Uptime(8_640, 8_640), 1: Uptime(0, 0), TOP128: Uptime(1, TOP32)}),
     View(TOP64, TOP64, {2**64: Uptime(0, 1)}),
+    View(
+        EPOCH,
+        COMMITTEE,
+        {pack(7, 2, 1): Uptime(1, 2)},
+        {2: Uptime(0, 8_640), 1: Uptime(8_640, 8_640), TOP128: Uptime(0, 0)},
+    ),
 )
 
 
@@ -65,8 +71,8 @@ ASKED: Final = (
 
 def protocol() -> dict[str, Any]:
     """Each thing with the fields it is made of."""
-    observations = [_observation(view, ORACLES[index]) for index, view in enumerate(VIEWS)]
-    held = [_signed(view, ORACLES[index]) for index, view in enumerate(VIEWS)]
+    observations = [_observation(view, ORACLES[index % 4]) for index, view in enumerate(VIEWS)]
+    held = [_signed(view, ORACLES[index]) for index, view in enumerate(VIEWS[:4])]
     appeals = _appeals()
     keys = sorted(appeal.hash for appeal in appeals)
     refs = [Ref(EPOCH, one.content_hash, one.signature) for one in held[:3]]
@@ -167,6 +173,10 @@ def _observation(view: View, oracle: LocalSigner) -> dict[str, Any]:
         "ticks": [
             {"assignment": str(key), "up": seen.up, "observed": seen.observed}
             for key, seen in sorted(view.ticks.items())
+        ],
+        "licences": [
+            {"licence": str(key), "up": seen.up, "observed": seen.observed}
+            for key, seen in sorted(view.licences.items())
         ],
         "content": _hex(one.content),
         "contentHash": _hex(one.content_hash),

@@ -63,8 +63,8 @@ def test_ledger__with_duties__has_a_tag_of_its_own_and_comes_back() -> None:
 
 def test_ledger__duties_of_nothing__are_refused() -> None:
     raw = Ledger(4, duties={7: Uptime(1, 2)}).encode()
-    empty = b"EpL3" + raw[4:-40] + bytes(4)
-    nothing = raw[:-16] + bytes(16)
+    empty = b"EpL3" + raw[4:32] + bytes(8)
+    nothing = raw[:-8] + bytes(8)
     for wrong in (empty, raw[:-1], nothing, b"EpL2" + raw[4:]):
         with pytest.raises(InvalidValue):
             Ledger.decode(wrong)

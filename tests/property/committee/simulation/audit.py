@@ -22,7 +22,7 @@ from tests.property.committee.simulation.plan import (
     TICK,
     Mood,
 )
-from tests.property.committee.simulation.reader import conflicts_of, placed, posts_of
+from tests.property.committee.simulation.reader import conflicts_of, deeds_of, placed, posts_of
 
 if TYPE_CHECKING:
     from tests.property.committee.simulation.oracle import SimOracle
@@ -127,6 +127,7 @@ class Audit:
             committees=dict(reversed(list(found.committees.items()))),
             heartbeat_domain=HEARTBEATS,
             conflicts=conflicts_of(found.committee, told.epoch),
+            deeds=deeds_of(found.committee, told.epoch, self.world.plan.clock),
             posts=posts_of(found.committee, told.epoch, self.world.plan.clock, found.ledger.duties),
         )
         if (again.report, again.evidence, again.ledger.encode()) != (made.report, made.evidence, ledger):

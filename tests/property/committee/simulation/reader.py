@@ -12,6 +12,8 @@ from chain.endpoint import RpcError
 from oracle.committee.anchor import FinalReport, Placed
 from oracle.committee.committee import Committee
 from oracle.committee.conflicts import Conflicts
+from oracle.ground.address import raw_address
+from oracle.ground.availability import Deed
 from oracle.ground.clock import EpochClock
 from oracle.ground.duty import Post
 from oracle.ground.ids import pack
@@ -101,6 +103,11 @@ class SimReader:
         told = posts_of(self.committee(anchor), epoch, self.chain.clock, known)
         return self.chance.sample(told, len(told))
 
+    def deeds(self, epoch: int, anchor: Block) -> Sequence[Deed]:
+        """See AnchorReader; in any order."""
+        told = deeds_of(self.committee(anchor), epoch, self.chain.clock)
+        return self.chance.sample(told, len(told))
+
     def opened(self, anchor: Block) -> int:
         """See AnchorReader."""
         return sum(one.subject.opened_at <= anchor.timestamp for one in placed(self.chain))
@@ -128,6 +135,16 @@ def placed(chain: SimChain) -> list[Placed]:
 def conflicts_of(committee: Committee, epoch: int) -> Conflicts:
     """Who has a part in what in a report of an epoch."""
     return {pack(1, 0, 1): frozenset(committee.members[-1:])} if epoch != 1 else {}
+
+
+def deeds_of(committee: Committee, epoch: int, clock: EpochClock) -> list[Deed]:
+    """A licence for each node, the second of which was linked late and is that of a member's operator."""
+    end, late, conflicted = clock.end(epoch), clock.length + 17, frozenset(committee.members[:1])
+    return [
+        Deed(1, raw_address(NODES[0]), GENESIS, end - GENESIS, ZERO),
+        Deed(2, raw_address(NODES[1]), GENESIS + late, max(0, end - GENESIS - late), ZERO, conflicted),
+        Deed(3, None if epoch % 3 == 2 else raw_address(NODES[2]), GENESIS, end - GENESIS, ZERO),
+    ]
 
 
 def posts_of(committee: Committee, epoch: int, clock: EpochClock, known: Iterable[int]) -> list[Post]:
