@@ -368,33 +368,41 @@ contract BondsTest is BondsFixture {
         if (what < 2) {
             _deposit(subject, token, amount);
         } else if (what < 4) {
-            if (subject == ORACLE) return;
-            // Now and then more than any bond has.
-            uint256 burned = (seed >> 64) % 20 == 0 ? type(uint256).max : (seed >> 64) % BIG;
-            uint256 reserved = (seed >> 128) % 20 == 0 ? type(uint256).max : (seed >> 128) % BIG;
-            uint256 id = Subjects.idOf(subject);
-            (uint256 before, ) = _bonds.penaltyOf(id, token, (seed >> 24) % 3);
-            vm.prank(ESCROW);
-            _bonds.update(id, token, (seed >> 24) % 3, burned, reserved);
-            (uint256 told, ) = _bonds.penaltyOf(id, token, (seed >> 24) % 3);
-            assertGe(told, before);
+            if (subject != ORACLE) _book(seed, Subjects.idOf(subject), token);
         } else if (what == 4) {
             if ((seed >> 64) % 4 == 0) _slashIfAny(subject, token);
         } else if (what == 5) {
             uint256 balance = _balance(subject, token);
             _request(holder, subject, token, amount > balance ? balance : amount);
         } else if (what == 6) {
-            skip(DELAY);
-            BondView memory bond = _bonds.bondOf(subject, token);
-            if (bond.requested == 0 || bond.balance == bond.reserved) return;
-            uint256 before = IERC20(token).balanceOf(holder);
-            vm.prank(holder);
-            _bonds.withdraw(subject, token, holder);
-            uint256 paid = IERC20(token).balanceOf(holder) - before;
-            assertLe(paid, bond.requested);
-            assertLe(paid, bond.balance - bond.reserved);
+            _collect(holder, subject, token);
         } else if (_bonds.burnable(token) != 0) {
             _bonds.sendToBurn(token);
         }
+    }
+
+    /// @dev The escrow tells what an assignment's penalties come to; now and then more than any bond has.
+    function _book(uint256 seed, uint256 id, address token) private {
+        uint256 burned = (seed >> 64) % 20 == 0 ? type(uint256).max : (seed >> 64) % BIG;
+        uint256 reserved = (seed >> 128) % 20 == 0 ? type(uint256).max : (seed >> 128) % BIG;
+        uint256 assignment = (seed >> 24) % 3;
+        (uint256 before, ) = _bonds.penaltyOf(id, token, assignment);
+        vm.prank(ESCROW);
+        _bonds.update(id, token, assignment, burned, reserved);
+        (uint256 told, ) = _bonds.penaltyOf(id, token, assignment);
+        assertGe(told, before);
+    }
+
+    /// @dev A withdrawal whose delay is over pays no more than was asked for and is free.
+    function _collect(address holder, uint256 subject, address token) private {
+        skip(DELAY);
+        BondView memory bond = _bonds.bondOf(subject, token);
+        if (bond.requested == 0 || bond.balance == bond.reserved) return;
+        uint256 before = IERC20(token).balanceOf(holder);
+        vm.prank(holder);
+        _bonds.withdraw(subject, token, holder);
+        uint256 paid = IERC20(token).balanceOf(holder) - before;
+        assertLe(paid, bond.requested);
+        assertLe(paid, bond.balance - bond.reserved);
     }
 }

@@ -12,7 +12,9 @@ import {
     Request,
     RequestState
 } from "../../contracts/interfaces/IReallocations.sol";
+import {Status} from "../../contracts/interfaces/ITrustRegistry.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
+import {Subjects} from "../../contracts/libraries/Subjects.sol";
 import {FakeAccounts} from "./fakes/Placing.sol";
 import {ReallocatingWorld} from "./fakes/Reallocating.sol";
 
@@ -257,10 +259,32 @@ contract ReallocationsTest is ReallocatingWorld {
         Reallocation memory r = _outage("a", failing, 0);
         policy.outageSeconds = 0;
         policy.missedEpochs = 0;
+        policy.maintenanceSeconds = 0;
         _setPolicy();
-        for (r.reason = 0; r.reason < 4; ++r.reason) {
+        uint8[5] memory reasons = [0, 1, 2, 4, 5];
+        for (uint256 i = 0; i < reasons.length; ++i) {
+            r.reason = reasons[i];
             _refused(r, abi.encodeWithSelector(IReallocations.Reallocations_ReasonNotInPolicy.selector, r.reason));
         }
+    }
+
+    function test_request__maintenance__needs_a_policy_with_some() external {
+        Reallocation memory r = _outage("a", failing, 0);
+        r.reason = 4;
+        _request(r);
+        assertEq(escrow.accountOf(failing).closedAt(), r.asOf);
+    }
+
+    function test_request__outcast__needs_a_grave_status_of_licence_or_node() external {
+        Reallocation memory r = _outage("a", failing, 0);
+        r.reason = 3;
+        bytes memory notOutcast = abi.encodeWithSelector(IReallocations.Reallocations_NotOutcast.selector, 1, _node(1));
+        _refused(r, notOutcast);
+        trust.set(Subjects.licence(1), Status.Frozen);
+        _refused(r, notOutcast);
+        trust.set(Subjects.node(_node(1)), Status.Suspended);
+        _request(r);
+        assertEq(escrow.accountOf(failing).closedAt(), r.asOf);
     }
 
     function test_request__open_for_less_than_the_failure_takes__reverts() external {

@@ -22,6 +22,11 @@ contract FakeTrust {
         statusOf[subject] = Status.Suspended;
         lastEvidence = evidence;
     }
+
+    /// @dev Only whether a status is in force, and only the gravest one.
+    function standingOf(uint256 subject, Status status) external view returns (uint40 until, uint40, uint8) {
+        if (statusOf[subject] == status) until = type(uint40).max;
+    }
 }
 
 /// @dev A network of five admitted oracles, four of them the first committee. Member i is at 0xA000 + i, run by 0xB000 + i;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {SignedObservation} from "../../../contracts/interfaces/IEquivocations.sol";
+import {IEquivocations, SignedObservation} from "../../../contracts/interfaces/IEquivocations.sol";
 import {IOracleRegistry} from "../../../contracts/interfaces/IOracleRegistry.sol";
+import {ITrustRegistry} from "../../../contracts/interfaces/ITrustRegistry.sol";
 import {World} from "./World.sol";
 
 /// @dev Members of committees, and the governance that chooses them. Members 4 and 5 wait for their turn.
@@ -77,8 +78,12 @@ abstract contract CommitteeHandler is World {
             two[i] = SignedObservation(content, r, vs);
         }
         bytes memory data = abi.encodeCall(equivocations.prove, (epoch, version, two[0], two[1]));
-        // The registry refuses a second proof while the first one's suspension stands.
-        _call("equivocate", STRANGER, address(equivocations), data, ANY);
+        // Proved once, a member stays suspended until its appeal.
+        bytes memory expected = abi.encodePacked(
+            IEquivocations.Equivocations_ProvedBefore.selector,
+            ITrustRegistry.TrustRegistry_InForce.selector
+        );
+        _call("equivocate", STRANGER, address(equivocations), data, expected);
         data = abi.encodeCall(equivocations.prove, (epoch, version, two[0], two[0]));
         _forbidden("frame", STRANGER, address(equivocations), data);
     }
