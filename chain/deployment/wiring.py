@@ -108,7 +108,7 @@ def who_can_do_what(found: Access, names: Mapping[str, str]) -> list[str]:
         role = where.get((one.key, one.selector))
         if role is not None:
             lines.append(f"{one.key}.{one.signature}: {_role(role)}: {_people(found, role, names)}")
-    lines.append(f"roles, and what they may call: {_role(0)}: {_people(found, 0, names)}")
+    lines.append(f"giving and taking roles, and what each may call: {_role(0)}: {_people(found, 0, names)}")
     return lines
 
 
