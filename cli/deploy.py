@@ -85,8 +85,9 @@ def deploy_with(
     if begun is None and settings is not None:
         _to_come(told.settings.timing.genesis, chain.block("latest").timestamp)
         verifying.check_outside(chain, told.settings)
-    click.echo("compiling the contracts (minutes the first time, then seconds)", err=True)
     order = Order(told.settings, told.people, wallet, keep_admin, files)
+    order.check()
+    click.echo("compiling the contracts (minutes the first time, then seconds)", err=True)
     if planning or not (is_local or yes):
         for line in preview(chain, order):
             click.echo(line)
