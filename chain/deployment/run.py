@@ -113,7 +113,9 @@ def deploy(sender: Sender, order: Order, say: building.Say) -> Outcome:
     checked = verifying.check_wires(chain, plan)
     verifying.check_facts(network.attestations, order.settings)
     names = _names(order, plan)
-    wrong = wiring.differences(right, found, names) + wiring.unguarded(network.authority, right)
+    wrong = wiring.differences(right, found, names) + wiring.unguarded(
+        network.authority, chain, right, found, journal.first_block, names
+    )
     if wrong:
         raise WrongDeployment("roles differ from what they are to be: " + "; ".join(wrong))
     if order.folder is not None:

@@ -31,11 +31,11 @@ contract AdmissionTest is Words {
 
     Authority private authority = new Authority(address(this));
     CspAccounts private accounts = new CspAccounts(makeAddr("escrow"));
-    Credentials private credentials = new Credentials(address(authority));
     TrustRegistry private trust = new TrustRegistry(
         address(authority),
         TrustSettings(7 days, 30 days, 14 days, 14 days)
     );
+    Credentials private credentials = new Credentials(address(authority), trust);
     IERC721 private licences = IERC721(makeAddr("licences"));
     IAttestations private attestations = IAttestations(makeAddr("attestations"));
     address private token = address(new LocalToken());

@@ -125,7 +125,7 @@ abstract contract Town is Test {
             _bondSettings()
         );
         accounts = new CspAccounts(escrowAt);
-        credentials = new Credentials(address(authority));
+        credentials = new Credentials(address(authority), ITrustRegistry(address(trust)));
         address[] memory tokens = new address[](1);
         tokens[0] = address(token);
         admission = new Admission(

@@ -109,7 +109,13 @@ abstract contract ReallocationHandler is World {
             if (!reallocations.carriedOut(asked[i].id)) continue;
             if (i == 0) _last = one;
             AssignmentView memory a = lens.assignmentOf(asked[i].assignment);
-            _check(before[i].closedAt == 0 && a.closedAt == asked[i].asOf, "closed as of another time");
+            if (before[i].closedAt == 0) {
+                _check(a.closedAt == asked[i].asOf, "closed as of another time");
+            } else {
+                _check(placements.givenUp(a.id) && asked[i].asOf <= a.closedAt, "asked for what was closed before");
+                _check(a.closedAt == before[i].closedAt, "a closed past was rewritten");
+                ++done["reallocatedAfterGivingUp"];
+            }
             _check(asked[i].asOf + EPOCH > _now() && asked[i].asOf <= _now(), "a closed past was rewritten");
             _look(a.id);
             ++done["reallocated"];
