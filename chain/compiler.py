@@ -1,8 +1,8 @@
 """Compile `contracts/` with py-solc-x and hand out ABIs and bytecode.
 
 The compiler is a native `solc` of exactly the pinned version when one is on PATH, else `scripts/solc`, which is the
-same version from npm. The settings are those of `ape-config.yaml` and `foundry.toml`: deployed code doesn't depend on
-the tool that compiled it.
+same version from npm. The settings are those of `ape-config.yaml`: deployed code doesn't depend on the tool that
+compiled it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from chain.client import Chain
-from chain.deployment import presets
+from chain.deployment import presets, verifying
 from chain.deployment.contracts import local_member
 from chain.deployment.errors import UnfitSettings
 from chain.deployment.journal import Folder
@@ -28,6 +28,7 @@ from scenario.market import oracle_signers
 __all__ = ["deploy", "deploy_with"]
 
 _FILE = click.Path(path_type=Path)
+_FARTHEST = 366 * 86_400  # seconds from a chain's time to a genesis that isn't a slip of the pen
 _LEAD = 120  # seconds from the first run to a local network's genesis, unless the settings tell it
 # The first account of every anvil, which everybody knows.
 _LOCAL_KEY = bytes.fromhex("ac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80")
@@ -81,7 +82,12 @@ def deploy_with(
         told, keep_admin = _small(wallet.address, begun.genesis if begun else int(time.time()) + _LEAD), True
     else:
         raise UnfitSettings(f"--settings is missing: chain {chain.chain_id} isn't local, so nothing is assumed")
+    if begun is None and settings is not None:
+        _to_come(told.settings.timing.genesis, chain.block("latest").timestamp)
+        verifying.check_outside(chain, told.settings)
     order = Order(told.settings, told.people, wallet, keep_admin, files)
+    order.check()
+    click.echo("compiling the contracts (minutes the first time, then seconds)", err=True)
     if planning or not (is_local or yes):
         for line in preview(chain, order):
             click.echo(line)
@@ -96,6 +102,13 @@ def deploy_with(
         f"{done.deployed} contracts deployed, {done.granted} settings of roles changed; {done.wires} wires and all "
         f"roles are as planned; see {files.addresses}"
     )
+
+
+def _to_come(genesis: int, now: int) -> None:
+    if not now < genesis <= now + _FARTHEST:
+        raise UnfitSettings(
+            f"genesis is {genesis}, but the chain's time is {now}; give a UNIX time to come, within a year"
+        )
 
 
 def _small(deployer: str, genesis: int) -> Told:

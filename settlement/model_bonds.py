@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Bond:
     """One licence's bond. By assignment: `told`, the penalty that is due for good, whether the bond could pay it or
-    not; `reserved`, what is kept back for what may still be appealed."""
+    not; `reserved`, up to how much is kept back for what may still be appealed, whatever others have reserved."""
 
     balance: int = 0
     told: dict[int, int] = field(default_factory=lambda: defaultdict(int))
     reserved: dict[int, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def kept(self) -> int:
+        """What a withdrawal must leave."""
+        return min(self.balance, sum(self.reserved.values()))
 
 
 @dataclass(slots=True)
@@ -29,15 +34,13 @@ class Bonds:
         self.of[licence].balance += amount
 
     def update(self, licence: int, assignment: int, burned: int, reserved: int) -> None:
-        """What an assignment's penalties come to by now: the bond pays what is in it and not kept for others."""
+        """What an assignment's penalties come to by now: the bond pays what is in it, whoever had it reserved."""
         bond = self.of[licence]
-        bond.reserved[assignment] = 0
-        usable = bond.balance - sum(bond.reserved.values())
-        taken = min(max(burned - bond.told[assignment], 0), usable)
+        taken = min(max(burned - bond.told[assignment], 0), bond.balance)
         bond.told[assignment] = max(burned, bond.told[assignment])
         bond.balance -= taken
         self.burnable += taken
-        bond.reserved[assignment] = min(reserved, usable - taken)
+        bond.reserved[assignment] = min(reserved, bond.balance)
 
     def send_to_burn(self) -> None:
         """Burn what was taken."""

@@ -129,7 +129,7 @@ def _steps(settings: NetworkSettings, people: People, deployer: str) -> list[Ste
             {"withdrawalDelay": settings.bond_withdrawal_delay, "windowEpochs": settings.bond_window_epochs},
         ),
         "accounts": (r("escrow"),),
-        "credentials": (r("authority"),),
+        "credentials": (r("authority"), r("trust")),
         "admission": (
             r("authority"),
             r("attestations"),

@@ -57,7 +57,7 @@ RESTRICTED: Final = (
     Restricted("registry", "admit(address,address,address,uint64,bytes32,bytes32)", Role.GOVERNOR),
     # Licences.
     Restricted("licences", "mint(address,uint8)", Role.LICENSOR),
-    Restricted("sale", "setIssuer(address,bool)", Role.REGISTRAR),
+    Restricted("sale", "setIssuer(address,bool)", Role.GOVERNOR),
     Restricted("sale", "setToken(address,bool)", Role.GOVERNOR),
     Restricted("sale", "pause(uint32)", Role.GUARDIAN),
     # Trust: each status has its own authority, and none of them judges its own acts.
@@ -98,7 +98,7 @@ class Holder:
 HOLDERS: Final = (
     Holder(Role.GOVERNOR, "governor", "governance"),
     Holder(Role.GUARDIAN, "guardian"),
-    Holder(Role.LICENSOR, "licensor"),
+    Holder(Role.LICENSOR, "licensor", "governance"),  # mints without pay
     Holder(Role.LICENSOR, "sale"),
     Holder(Role.COMMITTEE, "registry"),
     Holder(Role.REPLACER, "replacer", "replacement"),

@@ -44,9 +44,13 @@ class Order:
             return
         for name, address in self.people.named().items():
             if address.lower() == self.deployer.address.lower():
-                raise UnfitSettings(f"people.{name} is the deployer, who keeps no role; name another address")
+                raise UnfitSettings(
+                    f"people.{name} is the deployer, {address}, who keeps no role; name another address"
+                )
         if {self.people.freezer, self.people.suspender, self.people.blacklister} & {self.people.judge} - {""}:
-            raise UnfitSettings("people.judge decides appeals against statuses; name one who imposes none")
+            raise UnfitSettings(
+                f"people.judge decides appeals against statuses, but {self.people.judge} imposes one; name another"
+            )
         if not self.settings.members:
             raise UnfitSettings("members is missing: give the cold address of each oracle; it isn't the one that signs")
         if not self.people.governor:
@@ -109,7 +113,9 @@ def deploy(sender: Sender, order: Order, say: building.Say) -> Outcome:
     checked = verifying.check_wires(chain, plan)
     verifying.check_facts(network.attestations, order.settings)
     names = _names(order, plan)
-    wrong = wiring.differences(right, found, names) + wiring.unguarded(network.authority, right)
+    wrong = wiring.differences(right, found, names) + wiring.unguarded(
+        network.authority, chain, right, found, journal.first_block, names
+    )
     if wrong:
         raise WrongDeployment("roles differ from what they are to be: " + "; ".join(wrong))
     if order.folder is not None:
@@ -138,6 +144,8 @@ def preview(chain: Chain, order: Order) -> Sequence[str]:
     right = _wanted(order, plan)
     lines += ["", *wiring.who_can_do_what(right, _names(order, plan))]
     lines += ["", f"deployer {journal.deployer}, chain {journal.chain_id}, genesis {journal.genesis}"]
+    if not total:
+        return [*lines, "all contracts are there; a run gives the roles that are missing, and checks all"]
     return [*lines, f"contracts: about {total:,} gas in all; roles: about 1,500,000 in one transaction"]
 
 

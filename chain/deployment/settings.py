@@ -109,8 +109,8 @@ class Swap:
 
 @dataclass(frozen=True, slots=True)
 class Delays:
-    """Seconds between scheduling and executing: what governance waits, and what replacing a committee in an emergency
-    waits."""
+    """Seconds between scheduling and executing: what governance and the licensor wait, and what replacing a committee
+    in an emergency waits."""
 
     governance: int = 0
     replacement: int = 0
@@ -122,13 +122,13 @@ class People:
 
     governor     everything that no other role does, after the delay of governance
     guardian     vetoes reports, pauses what brings money in
-    licensor     mints licences
+    licensor     mints licences without pay, after the delay of governance
     replacer     replaces the committee in an emergency, after a delay
     freezer      freezes for a while
     suspender    suspends until it is lifted
     blacklister  blacklists
     judge        decides appeals against all three
-    registrar    registers verifiers of credentials and issuers of vouchers
+    registrar    registers verifiers of credentials
     treasury     gets the money of licences sold
     """
 
@@ -174,7 +174,8 @@ class NetworkSettings:
     credential_kinds     which credentials a CSP may show, as the contracts' bits; 0: none is required
     deed_required        whether a CSP must hold a licence
     longest_pause        of admission, seconds
-    bond_delay           seconds from the request of a bond's withdrawal to its payment; 0: the least that is allowed
+    bond_delay           seconds from the request of a bond's withdrawal to its payment, no less than proofs of
+                         equivocation are valid; 0: the least that is allowed
     bond_window_epochs   the longest policy window for whose penalties a bond is sure to wait
     equivocation_epochs  how many epochs after its own an oracle's double signature can be proved
     trust                see there
@@ -202,19 +203,29 @@ class NetworkSettings:
     swap: Swap | None = None
 
     @property
+    def equivocation_span(self) -> int:
+        """Seconds from an oracle's last duty until no proof against it is accepted any more, at most."""
+        return (self.equivocation_epochs + 2) * self.timing.epoch_length
+
+    @property
     def bond_withdrawal_delay(self) -> int:
-        """`bond_delay`, or the least that the contracts allow."""
+        """`bond_delay`, or the least that the contracts and the proofs against oracles allow."""
         t = self.timing
         least = (self.bond_window_epochs + 2) * t.epoch_length + t.stall_span + t.attestable_span + t.review_delay
-        return self.bond_delay or least
+        return self.bond_delay or max(least, self.equivocation_span)
 
     def check(self, people: People) -> None:
-        """UnfitSettings unless people's delays fit the spans, and what belongs together is of one length. The contracts
-        check the rest."""
+        """UnfitSettings unless people's delays fit the spans, bonds outlast proofs, and what belongs together is of one
+        length. The contracts check the rest."""
         if people.delays.replacement > self.timing.replacement_span:
             raise UnfitSettings(
                 f"delays.replacement is {people.delays.replacement:,} s, but an emergency replacement must fit "
                 f"timing.replacement_span, {self.timing.replacement_span:,} s; lower the one or raise the other"
+            )
+        if self.bond_withdrawal_delay < self.equivocation_span:
+            raise UnfitSettings(
+                f"bond_delay is {self.bond_delay:,} s, but a bond must outlast proofs of equivocation, valid for "
+                f"(equivocation_epochs + 2) epochs, {self.equivocation_span:,} s; raise it, or leave it out"
             )
         for name in ("members", "operators"):
             if (given := len(getattr(self, name))) not in (0, len(self.signers)):

@@ -6,15 +6,38 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 from typing import Any
 
+from eth_typing import HexAddress, HexStr
 from web3.contract.contract import Contract
 
 from chain.client import Chain
 from chain.deployment.contracts import committee
-from chain.deployment.errors import WrongDeployment
+from chain.deployment.errors import UnfitSettings, WrongDeployment
 from chain.deployment.plan import Plan, Ref
 from chain.deployment.settings import NetworkSettings
+from oracle.ground.errors import EpochalError
 
+_DECIMALS = 6  # of the tokens; prices are told in them
+_ASK_DECIMALS = "0x313ce567"  # decimals()
 _TELLABLE = ("address", "uint", "int", "bool", "bytes32", "string")
+
+
+def check_outside(chain: Chain, settings: NetworkSettings) -> None:
+    """UnfitSettings unless the contracts that the settings name are there, and the tokens have the decimals that prices
+    are told in."""
+    named = {f"tokens[{index}]": token for index, token in enumerate(settings.tokens)}
+    if settings.swap is not None:
+        named["swap.router"] = settings.swap.router
+    for name, address in named.items():
+        if not chain.w3.eth.get_code(HexAddress(HexStr(address))):  # type: ignore[arg-type]
+            raise UnfitSettings(f"{name} is {address}, but no contract is there; give one of chain {chain.chain_id}")
+    for index, token in enumerate(settings.tokens):
+        try:
+            told = int.from_bytes(chain.call_data(token, _ASK_DECIMALS))
+        except EpochalError:
+            told = None
+        if told != _DECIMALS:
+            tells = "doesn't tell its decimals" if told is None else f"has {told} decimals"
+            raise UnfitSettings(f"tokens[{index}] is {token}, which {tells}; give a token of {_DECIMALS}")
 
 
 @dataclass(frozen=True, slots=True)

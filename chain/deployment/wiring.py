@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from web3.contract.contract import Contract, ContractFunction
 from web3.contract.contract import ContractFunctions as Functions
@@ -14,7 +14,10 @@ from chain.transactions import Call, Sender, Wallet
 
 
 def read(authority: Contract, chain: Chain, about: Access, first_block: int) -> Access:
-    """Who may do what, as the AccessManager has it: of the functions in `about`, and of all who ever held a role."""
+    """Who may do what, as the AccessManager has it: of the functions in `about`, and of all who ever were given a role.
+
+    Who was given one that begins later counts as its holder: nobody could stop him any more but by taking it.
+    """
     manager = authority.functions
     functions = {
         (target, selector): int(manager.getTargetFunctionRole(target, selector).call())
@@ -25,8 +28,8 @@ def read(authority: Contract, chain: Chain, about: Access, first_block: int) -> 
     ever |= {(role, account) for role, accounts in about.holders.items() for account in accounts}
     holders: dict[int, dict[str, int]] = defaultdict(dict, {role: {} for role in about.holders})
     for role, account in sorted(ever):
-        member, delay = manager.hasRole(role, account).call()
-        if member:
+        since, delay, _, _ = manager.getAccess(role, account).call()
+        if since:
             holders[role][account] = int(delay)
     return Access(functions, dict(holders))
 
@@ -67,20 +70,56 @@ def _holders(manager: Functions, wanted: Access, found: Access, own: str) -> lis
     return [*given, *taken, *reversed(last)]  # role 0 is what the others are taken with
 
 
-def unguarded(authority: Contract, wanted: Access) -> list[str]:
-    """What else gives power over a network and is to stand as the AccessManager begins: closed targets, admins and
-    guardians of roles, delays."""
+def unguarded(
+    authority: Contract, chain: Chain, wanted: Access, found: Access, first_block: int, names: Mapping[str, str]
+) -> list[str]:
+    """What else gives power over a network and is to stand as the AccessManager begins, a line each: closed targets,
+    admins and guardians of roles, delays of grants and of targets' admins; and what is under way and only takes effect
+    later."""
     manager = authority.functions
-    found = []
-    for target in sorted({target for target, _ in wanted.functions}):
-        if manager.isTargetClosed(target).call():
-            found.append(f"{target} is closed")
+    targets = sorted({target for target, _ in wanted.functions})
+    lines = [f"{names.get(target, target)} is closed" for target in targets if manager.isTargetClosed(target).call()]
     for role in sorted(wanted.holders):
         if role != Role.GOVERNOR and manager.getRoleAdmin(role).call() != Role.GOVERNOR:
-            found.append(f"the admin of {_role(role)} isn't {Role.GOVERNOR.name}")
+            lines.append(f"the admin of {_role(role)} isn't {Role.GOVERNOR.name}")
         if role != Role.GOVERNOR and manager.getRoleGuardian(role).call() != Role.GOVERNOR:
-            found.append(f"the guardian of {_role(role)} isn't {Role.GOVERNOR.name}")
-    return found
+            lines.append(f"the guardian of {_role(role)} isn't {Role.GOVERNOR.name}")
+    latest = chain.block("latest")
+    for role, holders in sorted(found.holders.items()):
+        for who in sorted(holders):
+            since, _, delay, effect = manager.getAccess(role, who).call()
+            if since > latest.timestamp:
+                lines.append(f"{names.get(who, who)} was given {_role(role)} from {since} on")
+            if effect:
+                lines.append(f"{names.get(who, who)} is to act as {_role(role)} {_delay(delay)} from {effect} on")
+    return lines + _delays(authority, chain, [*targets, authority.address], wanted, (first_block, latest.number), names)
+
+
+def _delays(
+    authority: Contract,
+    chain: Chain,
+    targets: Sequence[str],
+    wanted: Access,
+    blocks: tuple[int, int],
+    names: Mapping[str, str],
+) -> list[str]:
+    """Delays of grants and of targets' admins. None was planned: in one's shade a change is announced that nobody looks
+    for. The getters tell those in force, the events those to come."""
+    manager = authority.functions
+    grants = {role: int(manager.getRoleGrantDelay(role).call()) for role in wanted.holders}
+    admins = {target: int(manager.getTargetAdminDelay(target).call()) for target in targets}
+    for log in chain.logs(authority.events.RoleGrantDelayChanged, *blocks):
+        role = int(log["args"]["roleId"])
+        grants[role] = int(log["args"]["delay"]) or grants.get(role, 0)
+    for log in chain.logs(authority.events.TargetAdminDelayUpdated, *blocks):
+        target = str(log["args"]["target"])
+        admins[target] = int(log["args"]["delay"]) or admins.get(target, 0)
+    lines = [f"grants of {_role(role)} take effect {_delay(delay)}" for role, delay in sorted(grants.items()) if delay]
+    return lines + [
+        f"what {names.get(target, target)} may be called by changes {_delay(delay)}"
+        for target, delay in sorted(admins.items())
+        if delay
+    ]
 
 
 def differences(wanted: Access, found: Access, names: Mapping[str, str]) -> list[str]:
@@ -108,7 +147,7 @@ def who_can_do_what(found: Access, names: Mapping[str, str]) -> list[str]:
         role = where.get((one.key, one.selector))
         if role is not None:
             lines.append(f"{one.key}.{one.signature}: {_role(role)}: {_people(found, role, names)}")
-    lines.append(f"roles, and what they may call: {_role(0)}: {_people(found, 0, names)}")
+    lines.append(f"giving and taking roles, and what each may call: {_role(0)}: {_people(found, 0, names)}")
     return lines
 
 

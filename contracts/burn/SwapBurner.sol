@@ -93,10 +93,11 @@ contract SwapBurner is ISwapBurner, Burner, AccessManaged, ReentrancyGuardTransi
     function swapAndBurn(address token, uint256 amount, uint256 minOut) external nonReentrant returns (uint256 burned) {
         Route memory route = _routes[token];
         require(route.pair != address(0), SwapBurner_NoRoute(token));
-        require(amount != 0 && amount <= route.maxAmount, SwapBurner_AmountOutOfBounds(amount, route.maxAmount));
-        uint256 balance = IERC20(token).balanceOf(address(this));
-        require(amount <= balance, SwapBurner_InsufficientBalance(amount, balance));
         require(block.timestamp >= route.swappableAt, SwapBurner_CoolingDown(route.swappableAt));
+        uint256 most = Math.min(IERC20(token).balanceOf(address(this)), route.maxAmount);
+        require(most != 0, SwapBurner_NothingToSwap(token));
+        require(amount >= most, SwapBurner_AmountTooLow(amount, most));
+        amount = most;
 
         uint256 cumulative = _cumulative(token, route.pair);
         uint256 least = Math.max(_leastOut(token, amount, cumulative), minOut);

@@ -8,9 +8,12 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Credential, ICredentials} from "../interfaces/ICredentials.sol";
+import {ITrustRegistry, Status} from "../interfaces/ITrustRegistry.sol";
+import {Subjects} from "../libraries/Subjects.sol";
 
 /// @title Credentials
-/// @dev Expiries of both kinds share a word, apart from all else: that word is what creating a job reads.
+/// @dev Expiries of both kinds share a word, apart from all else: that word is what creating a job reads. So a bar isn't asked for there:
+/// the expiries of who is barred are kept elsewhere.
 contract Credentials is ICredentials, AccessManaged, EIP712 {
     using SafeCast for uint256;
 
@@ -36,15 +39,24 @@ contract Credentials is ICredentials, AccessManaged, EIP712 {
     }
 
     /// @inheritdoc ICredentials
+    ITrustRegistry public immutable trust;
+
+    /// @inheritdoc ICredentials
     mapping(address verifier => Verifier) public verifierOf;
     /// @inheritdoc ICredentials
     mapping(address subject => mapping(uint8 kind => Last)) public lastOf;
     /// @inheritdoc ICredentials
     mapping(address verifier => mapping(address subject => mapping(uint8 kind => uint40))) public revokedAt;
+    /// @inheritdoc ICredentials
+    mapping(address subject => bool) public barred;
     mapping(address subject => Expiries) private _expiries;
+    mapping(address subject => Expiries) private _kept;
 
     /// @param authority the AccessManager that says who registers verifiers and who revokes for the network
-    constructor(address authority) AccessManaged(authority) EIP712("Epochal Credentials", "1") {}
+    /// @param trust_ what stands against owners of accounts; not called here
+    constructor(address authority, ITrustRegistry trust_) AccessManaged(authority) EIP712("Epochal Credentials", "1") {
+        trust = trust_;
+    }
 
     modifier oneKind(uint8 kind) {
         require(kind == KYC || kind == KYB, Credentials_UnknownKind(kind));
@@ -101,10 +113,21 @@ contract Credentials is ICredentials, AccessManaged, EIP712 {
         require(verifierOf[verifier].distrusted, Credentials_NotDistrusted(verifier));
         for (uint256 i = 0; i < subjects.length; ++i) {
             address subject = subjects[i];
-            if (lastOf[subject][kind].verifier != verifier || validUntil(subject, kind) == 0) continue;
+            Expiries memory e = _stored(subject);
+            if (lastOf[subject][kind].verifier != verifier || (kind == KYC ? e.kyc : e.kyb) == 0) continue;
             _setExpiry(subject, kind, 0);
             emit CredentialVoided(subject, kind, verifier);
         }
+    }
+
+    /// @inheritdoc ICredentials
+    function heed(address subject) external {
+        bool bars = trust.statusOf(Subjects.owner(subject)) != Status.None;
+        if (bars == barred[subject]) return;
+        Expiries memory e = _stored(subject);
+        barred[subject] = bars;
+        (_expiries[subject], _kept[subject]) = bars ? (Expiries(0, 0), e) : (e, Expiries(0, 0));
+        emit SubjectBarred(subject, bars);
     }
 
     /// @inheritdoc ICredentials
@@ -114,9 +137,10 @@ contract Credentials is ICredentials, AccessManaged, EIP712 {
 
     /// @inheritdoc ICredentials
     function validUntil(address subject, uint8 kinds) public view returns (uint40) {
-        Expiries memory e = _expiries[subject];
-        uint40 kyc = kinds & KYC != 0 ? e.kyc : 0;
-        uint40 kyb = kinds & KYB != 0 ? e.kyb : 0;
+        Expiries storage e = _expiries[subject];
+        (uint40 kyc, uint40 kyb) = (e.kyc, e.kyb);
+        if (kinds & KYC == 0) kyc = 0;
+        if (kinds & KYB == 0) kyb = 0;
         return kyc > kyb ? kyc : kyb;
     }
 
@@ -135,8 +159,14 @@ contract Credentials is ICredentials, AccessManaged, EIP712 {
     }
 
     function _setExpiry(address subject, uint8 kind, uint40 expiry) private {
-        if (kind == KYC) _expiries[subject].kyc = expiry;
-        else _expiries[subject].kyb = expiry;
+        Expiries storage e = _stored(subject);
+        if (kind == KYC) e.kyc = expiry;
+        else e.kyb = expiry;
+    }
+
+    /// @dev Where a subject's expiries stand, whether they count or not.
+    function _stored(address subject) private view returns (Expiries storage) {
+        return barred[subject] ? _kept[subject] : _expiries[subject];
     }
 
     function _digest(Credential calldata credential) private view returns (bytes32) {

@@ -22,7 +22,9 @@ struct AdmissionSettings {
 /// @notice Everything that governance decides about new deposits stands here; money that is in never asks it anything.
 /// Allow only ERC-20 tokens that move exactly the amount asked for and keep balances as they are: the escrow refuses deposits
 /// that arrive short, but no check of a deposit helps against a token that changes later.
-/// A status stands against an account, and whoever owns one may open another; to keep a person out, revoke its credential.
+/// A status stands against an account, and whoever owns one may open another; to keep a person out, impose it on the owner and have
+/// {ICredentials.heed} see it: then no account of that address is admitted where a credential is asked for. Where none is, nobody can
+/// be kept out: an address costs nothing.
 interface IAdmission is IJobRules {
     /// @notice New deposits in the token are allowed.
     event TokenAllowed(address indexed token);
@@ -55,7 +57,8 @@ interface IAdmission is IJobRules {
     error Admission_NotPaused();
     /// @notice Something stands against the account.
     error Admission_AccountRestricted(uint48 account, Status status);
-    /// @notice The owner has no credential of the kinds (bits) now; the last one expired at `validUntil` (UNIX seconds).
+    /// @notice The owner has no credential of the kinds (bits) now; the last one expired at `validUntil` (UNIX seconds). Or the owner
+    /// is barred, see {ICredentials.barred}.
     error Admission_NoCredential(address owner, uint8 kinds, uint40 validUntil);
     /// @notice The owner holds no licence.
     error Admission_NoDeed(address owner);

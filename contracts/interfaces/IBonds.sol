@@ -15,7 +15,7 @@ struct BondSettings {
 
 /// @notice A bond as it stands. Amounts in the token's smallest unit.
 /// @param balance all that is left of it
-/// @param reserved the part of it that penalties may still take; never more than the balance
+/// @param reserved the part of it that told penalties may still take: the sum of all reservations, cut to the balance
 /// @param requested what is still to be paid of the request; slashable, reservable and takeable until then
 /// @param availableAt UNIX seconds from which the request can be paid; zero when there is none
 /// @param requester who asked for it; only the same holder is paid
@@ -42,7 +42,7 @@ struct BondView {
 interface IBonds {
     /// @notice A bond grew by `amount`.
     event BondDeposited(uint256 indexed subject, address indexed token, address indexed from, uint256 amount);
-    /// @notice An assignment's penalty took `taken` from its licence's bond and reserves `reserved` of it now.
+    /// @notice An assignment's penalty took `taken` from its licence's bond and reserves up to `reserved` of it now.
     event PenaltyUpdated(
         uint256 indexed licence,
         address indexed token,
@@ -107,10 +107,11 @@ interface IBonds {
     function deposit(uint256 subject, address token, uint256 amount) external;
 
     /// @notice Tells an assignment's cumulative penalties. Escrow only; never reverts: what the bond lacks isn't owed.
-    /// @dev A rise of `burned` is taken at once from what this assignment had reserved, then from what nobody has reserved; where
-    /// both lack, the rest of that rise is forgiven for good. `reserved` is what is reserved from now on, as far as the bond has
-    /// it; a later call reserves more if the bond has more by then. As long as a bond suffices, what is taken in the
-    /// end is the sum of all assignments' last `burned`, in whatever order and steps they were told.
+    /// @dev A rise of `burned` is taken at once, and from all of the bond, whoever reserved it: all that is taken is burned, so a
+    /// reservation needs no shelter from another, and none can shelter the bond. Only where the balance lacks, the rest of that
+    /// rise is forgiven for good: no later deposit pays for it. `reserved` is what is kept from being withdrawn from now on, for each
+    /// assignment up to the whole balance, whatever others reserve; a later call reserves more if the bond has more by then. What is
+    /// taken is the sum of all assignments' `burned`, in whatever order and steps they were told, or the whole bond.
     /// @param licence whose bond it is
     /// @param token the bond's and the job's ERC-20
     /// @param burned what was withheld for good comes to, in the token's smallest unit; never falls: a lower one changes nothing
@@ -152,7 +153,7 @@ interface IBonds {
 
     /// @notice An assignment's penalty, in the token's smallest unit.
     /// @return burned as it was told at most; events say what the bond had of it
-    /// @return reserved of the bond for it now
+    /// @return reserved of the bond for it now, if others' penalties leave that much
     function penaltyOf(
         uint256 licence,
         address token,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ITrustRegistry} from "./ITrustRegistry.sol";
+
 /// @notice A verifier's word on a subject (EIP-712 type `Credential`).
 /// @param subject whom the verifier knows
 /// @param kind 1 KYC (a person), 2 KYB (a business)
@@ -24,6 +26,8 @@ struct Credential {
 /// - When a verifier is removed, what it signed counts until it expires, but nothing more of it is taken. When it is removed
 ///   for cause, anyone may void what stands of it, by naming the subjects; so asking costs one word of storage. Such a
 ///   verifier can't be registered again.
+/// - While something stands against a subject as an owner of accounts ({Subjects}), none of its credentials counts, not even one
+///   issued meanwhile, from {heed} on. So no new account helps it: only another address of which a verifier signs anew.
 interface ICredentials {
     /// @notice A verifier may sign credentials of these kinds (bits) from now on.
     event VerifierSet(address indexed verifier, uint8 kinds);
@@ -42,6 +46,8 @@ interface ICredentials {
     event CredentialRevoked(address indexed subject, uint8 indexed kind, address indexed verifier);
     /// @notice A credential was voided, since its verifier was removed for cause.
     event CredentialVoided(address indexed subject, uint8 indexed kind, address indexed verifier);
+    /// @notice The subject's credentials don't count while it is barred; they do again afterwards.
+    event SubjectBarred(address indexed subject, bool barred);
 
     /// @notice Kinds are 1 (KYC) and 2 (KYB); where several are meant, their sum.
     error Credentials_UnknownKind(uint8 kind);
@@ -86,6 +92,13 @@ interface ICredentials {
     /// @notice Voids credentials whose verifier was removed for cause; skips subjects with others. Anyone may call.
     function voidFrom(address verifier, address[] calldata subjects, uint8 kind) external;
 
+    /// @notice Bars a subject while something stands against it as an owner, see {Subjects}, and unbars it when nothing does any
+    /// more. Anyone may call; who imposes or lifts such a status does in the same batch.
+    function heed(address subject) external;
+
+    /// @notice Whether {heed} found something standing against the subject.
+    function barred(address subject) external view returns (bool);
+
     /// @notice Until when (UNIX seconds, exclusive) the subject has a credential of one of the kinds; zero or past: it has none.
     /// @param kinds bits of those that count
     function validUntil(address subject, uint8 kinds) external view returns (uint40);
@@ -102,4 +115,7 @@ interface ICredentials {
 
     /// @notice Which kinds (bits) a verifier may sign, and whether it was removed for cause.
     function verifierOf(address verifier) external view returns (uint8 kinds, bool distrusted);
+
+    /// @notice What stands against owners of accounts.
+    function trust() external view returns (ITrustRegistry);
 }

@@ -17,7 +17,7 @@ struct SignedObservation {
 /// @notice An honest oracle journals before it signs and never signs a second one. A proof suspends the member; its bond can be
 /// slashed once the appeal has run out. Nothing is paid for a proof.
 /// @dev Keys that are retired frame nobody: a key counts for epochs that ended while its committee was in force, the time in which
-/// honest members sign observations under that committee's version.
+/// honest members sign observations under that committee's version, and until two epochs after that time.
 interface IEquivocations {
     /// @notice A member signed two different observations.
     /// @param evidence keccak-256 of the ABI encoding of epoch, committee and both signed observations, as they were given
@@ -41,6 +41,8 @@ interface IEquivocations {
     error Equivocations_TooLate(uint64 epoch, uint256 earliest);
     /// @notice The committee was in force only in [since, until), UNIX seconds, and the epoch ended at or after `until`; or it never was.
     error Equivocations_NotInForce(uint32 committee, uint40 since, uint40 until);
+    /// @notice The committee isn't in force any more, and what its keys signed counted until `latest` (UNIX seconds).
+    error Equivocations_CommitteeRetired(uint32 committee, uint256 latest);
     /// @notice The two observations were signed by different keys.
     error Equivocations_SignersDiffer(address first, address second);
     /// @notice The key isn't in that committee.
@@ -49,7 +51,7 @@ interface IEquivocations {
     error Equivocations_ProvedBefore(address member, uint64 epoch);
 
     /// @notice Proves that a member signed two different observations and has it suspended. Anyone may call, until {validEpochs}
-    /// after the epoch, once for each member and epoch.
+    /// after the epoch and until two epochs after the committee's term, once for each member and epoch.
     /// @param epoch of both observations
     /// @param committee version of the set that both name
     function prove(
@@ -65,7 +67,7 @@ interface IEquivocations {
     /// @notice What an oracle signs for an observation.
     function digestOf(uint64 epoch, uint32 committee, bytes32 contentHash) external view returns (bytes32);
 
-    /// @notice How many epochs after its own an equivocation can be proved.
+    /// @notice How many epochs after its own an equivocation can be proved, as long as its committee is in force.
     function validEpochs() external view returns (uint32);
 
     /// @notice In whose domain oracles sign observations.

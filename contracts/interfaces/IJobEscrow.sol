@@ -71,13 +71,7 @@ enum ReleaseReason {
 /// Multicall.
 interface IJobEscrow {
     /// @notice A job was created and funded.
-    event JobCreated(
-        uint64 indexed job,
-        uint48 indexed account,
-        bytes32 terms,
-        uint96 deposit,
-        JobTerms details
-    );
+    event JobCreated(uint64 indexed job, uint48 indexed account, bytes32 terms, uint96 deposit, JobTerms details);
     /// @notice The job was extended or enlarged; slots that were added can be served from `from` (UNIX seconds; zero: none were) on.
     event JobGrown(uint64 indexed job, uint32 slots, uint40 from, uint40 endsAt, uint96 deposit);
     /// @notice The job has fewer slots; what the others would have cost from now on is the CSP's.

@@ -103,7 +103,8 @@ interface ILicenceRewards {
     /// @notice A kind's schedule as it is kept, with what is left for all its licences.
     function curveOf(Kind kind) external view returns (Curve memory);
 
-    /// @notice Among whom the reward of genesis licences is split: equal shares, and what doesn't divide to the first.
+    /// @notice Among whom the reward of genesis licences is split: equal shares; units that
+    /// don't divide go to the last ones.
     function genesisWallets() external view returns (address[] memory);
 
     /// @notice Where reports become final.

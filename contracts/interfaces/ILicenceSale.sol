@@ -55,6 +55,10 @@ interface ILicenceSale {
     error LicenceSale_IsPaused(uint40 until);
     /// @notice The pause is longer than the longest, in seconds.
     error LicenceSale_PauseTooLong(uint32 span, uint32 longest);
+    /// @notice After a pause comes a rest as long, until `until` (UNIX seconds).
+    error LicenceSale_Resting(uint256 until);
+    /// @notice The sale isn't paused.
+    error LicenceSale_NotPaused();
     /// @notice The token isn't on the sale's list.
     error LicenceSale_TokenNotAllowed(address token);
     /// @notice The voucher is another buyer's.
@@ -98,7 +102,8 @@ interface ILicenceSale {
     /// @notice Takes a token, or takes it no more. Governance only. Its decimals are those of the sale.
     function setToken(address token, bool allowed) external;
 
-    /// @notice Sells nothing for so many seconds from now on, at most {longestPause}; zero ends a pause. Guardian only.
+    /// @notice Sells nothing for so many seconds from now on, at most {longestPause}; zero ends a pause. The next pause can begin
+    /// only after a rest as long as this one was. Guardian only.
     function pause(uint32 span) external;
 
     /// @notice What so many licences cost now, without VAT, in the tokens' smallest unit.
@@ -124,6 +129,9 @@ interface ILicenceSale {
 
     /// @notice Whether a token is taken.
     function tokenAllowed(address token) external view returns (bool);
+
+    /// @notice When the last pause began (UNIX seconds); zero when there was none.
+    function pausedFrom() external view returns (uint40);
 
     /// @notice Until when nothing is sold (UNIX seconds); in the past when the sale isn't paused.
     function pausedUntil() external view returns (uint40);

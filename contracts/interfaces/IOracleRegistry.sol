@@ -8,16 +8,16 @@ import {ITrustRegistry, Status} from "./ITrustRegistry.sol";
 /// @param signer its newest key; which key a committee knows it by, see {IOracleRegistry-membersOf}
 /// @param operator who runs it, as declared when this epoch started
 /// @param nextOperator who will, from the next epoch on; `operator` when nothing else was declared
-/// @param leaving whether it asked to leave: no new committee has it
+/// @param leaving whether it asked to leave: no new committee has it, unless it replaces another for cause
 /// @param nonce of the consent of its next key
-/// @param rotatableAt from when it may change its key again, UNIX seconds
+/// @param nextDueAt from when a key that it gives now is announced, UNIX seconds; past: at once
 struct OracleView {
     address signer;
     address operator;
     address nextOperator;
     bool leaving;
     uint64 nonce;
-    uint256 rotatableAt;
+    uint256 nextDueAt;
 }
 
 /// @title Members of the committee: who they are, which key signs for each, who operates them, and how long each served.
@@ -52,7 +52,7 @@ interface IOracleRegistry {
     error OracleRegistry_UnknownMember(address member);
     /// @notice A committee has each member once.
     error OracleRegistry_DuplicateMember(address member);
-    /// @notice The member is suspended or blacklisted.
+    /// @notice The member is suspended or blacklisted; where it gives a new key: blacklisted for good.
     error OracleRegistry_Barred(address member, Status status);
     /// @notice The member asked to leave.
     error OracleRegistry_Leaving(address member);
@@ -60,8 +60,9 @@ interface IOracleRegistry {
     error OracleRegistry_ConsentExpired(uint64 deadline);
     /// @notice The consent wasn't signed by the key for this member, nonce, deadline, contract and chain.
     error OracleRegistry_WrongConsent(address recovered, address signer);
-    /// @notice The member changed its key not long ago; it may again at `rotatableAt` (UNIX seconds).
-    error OracleRegistry_RotatedLately(uint256 rotatableAt);
+    /// @notice The keys that the committee to come lacks were given in their members' cooldowns; the first is due at `dueAt`
+    /// (UNIX seconds).
+    error OracleRegistry_KeysWait(uint256 dueAt);
     /// @notice The committee to come knows all its members by their newest keys.
     error OracleRegistry_NothingToAnnounce();
     /// @notice The announced committee takes over too soon to be changed; try again once it has, at `takeover` (UNIX seconds).
@@ -78,8 +79,12 @@ interface IOracleRegistry {
     function scheduleCommittee(address[] calldata members, uint64 fromEpoch) external returns (uint32 version);
 
     /// @notice Replaces the committee in force for cause: at once, without grace; a report that isn't final yet drops.
-    /// Governance only. With the present members it replaces keys that were lost or stolen.
-    /// @param members as in {scheduleCommittee}
+    /// Restricted. With the present members it replaces keys that were lost or stolen: each sits with its newest key, whether that
+    /// was announced or not.
+    /// @dev Statuses and wishes to leave don't count: the caller has judged. Else whoever stole keys could hold the replacement up by
+    /// having their owners suspended for what he signs with them, and a member by asking to leave, until a vetoed report's review is over. A
+    /// member can only choose the key of a seat that it was given; what it does meanwhile changes nothing of who sits.
+    /// @param members admitted, at least 4 in any order, each once
     function replaceCommittee(address[] calldata members) external returns (uint32 version);
 
     /// @notice Admits an oracle; that alone makes it a member of no committee. Governance only, with the key's consent (EIP-712 type
@@ -92,23 +97,29 @@ interface IOracleRegistry {
     /// @param vs second half of it
     function admit(address member, address signer, address operator, uint64 deadline, bytes32 r, bytes32 vs) external;
 
-    /// @notice Gives the caller, an oracle that isn't barred, a new key, once in {rotationCooldownEpochs}. If the committee to come
-    /// has it (the announced one; without any, the one in force), that is announced anew with the new key: for the same
+    /// @notice Gives the caller, an oracle, a new key, at any time. If the committee to come
+    /// has the caller (the announced one; without any, the one in force), that is announced anew with the new key: for the same
     /// epoch as before, or without an announcement for the earliest that may be. Who is a member never changes by this, nor when
     /// an announced committee takes over: one that does at the end of this epoch stays as it is, and {announceSigners} can be called
     /// once it has.
+    ///
+    /// A member's keys make for an announcement once in {rotationCooldownEpochs}. One that is given in between is bound, not
+    /// announced: it counts at once in {replaceCommittee}, in {scheduleCommittee}, and when another member's key is announced; else {announceSigners}
+    /// can be called once it is due.
     /// @dev There can be only one announced committee, so a member that the announced one doesn't have keeps its old key in the
-    /// one in force.
+    /// one in force. A suspended member may change its key, since the suspension may be the work of whoever stole the present one, and since a new
+    /// key gives it no seat; one that is blacklisted for good may not.
     function rotateSigner(address signer, uint64 deadline, bytes32 r, bytes32 vs) external;
 
-    /// @notice Announces the committee to come with its members' newest keys, as {rotateSigner} does. Anyone may call.
+    /// @notice Announces the committee to come with its members' newest keys, as {rotateSigner} does, when one that it lacks is due. Anyone
+    /// may call.
     function announceSigners() external returns (uint32 version);
 
     /// @notice Declares who operates the caller, a member, from the start of the next epoch on. Replaces what was declared in this epoch.
     function declareOperator(address operator) external;
 
     /// @notice The caller, a member, asks to leave, or no longer does. Governance can't make it a member of new committees while it
-    /// asks; it serves on in those it is in.
+    /// asks, unless to replace one for cause; it serves on in those it is in.
     function askToLeave(bool leaving) external;
 
     /// @notice How many members of the committee in force are, or are operated, as declared when this epoch started, by either address.
@@ -118,7 +129,7 @@ interface IOracleRegistry {
     /// @return bearable f, how many a committee bears
     function conflicts(address csp, address holder) external view returns (uint256 conflicted, uint256 bearable);
 
-    /// @notice An oracle as it stands; all zeros but `rotatableAt` when it isn't admitted.
+    /// @notice An oracle as it stands; all zeros when it isn't admitted.
     function oracleOf(address member) external view returns (OracleView memory);
 
     /// @notice A member's newest key; zero when it isn't admitted.
@@ -149,7 +160,7 @@ interface IOracleRegistry {
     /// @notice How many members the committee in force has.
     function memberCount() external view returns (uint256);
 
-    /// @notice Epochs between two changes of one member's key.
+    /// @notice Epochs between two announcements for the sake of one member's keys.
     function rotationCooldownEpochs() external view returns (uint32);
 
     /// @notice Whose committees these are.

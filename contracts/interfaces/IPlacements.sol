@@ -137,6 +137,10 @@ interface IPlacements {
     /// @dev Reverts with the accounts' error for a caller who is none of them.
     function closeAssignment(uint256 assignment) external;
 
+    /// @notice Whether the payee or the node closed the assignment itself: it can still be asked to be replaced for what was before,
+    /// see {IReallocations.request}.
+    function givenUp(uint256 assignment) external view returns (bool);
+
     /// @notice Closes an assignment as of a time in the current epoch. Reallocations only, which checks that time.
     /// @param asOf UNIX seconds
     function closeAsOf(uint256 assignment, uint40 asOf) external;

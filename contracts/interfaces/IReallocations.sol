@@ -51,7 +51,7 @@ struct ReallocationEntry {
 /// @notice A slot's last request.
 /// @param id as signed; zero when the slot never had one
 /// @param assignment that was closed
-/// @param asOf when it closed, unless its job had stopped before, UNIX seconds
+/// @param asOf when it closed, unless its job had stopped before, UNIX seconds; later than was asked for if its node had closed it itself
 /// @param deadline UNIX seconds until which the orchestrator may answer, inclusive; 2^40 − 1 once the CSP reopened the slot
 /// @param cooldownEnds UNIX seconds from which the slot may be asked for again, and its failed licence serve it again
 /// @param reason as signed
@@ -81,7 +81,7 @@ enum RequestState {
 /// @dev Requests bring no money and take none: the worst that a dishonest committee gets is an assignment closed as
 /// of the current epoch's start, no sooner than its policy allows and no more often than its cooldown.
 interface IReallocations {
-    /// @notice An assignment was closed as of `asOf`; its job's orchestrator may name another node until `deadline`, inclusive.
+    /// @notice An assignment was closed as of `asOf`, or by its node then; its job's orchestrator may name another node until `deadline`, inclusive.
     event ReallocationRequested(
         bytes32 indexed id,
         uint256 indexed assignment,
@@ -113,7 +113,7 @@ interface IReallocations {
     error Reallocations_Replayed(bytes32 id);
     /// @notice There is no such assignment.
     error Reallocations_UnknownAssignment(uint256 assignment);
-    /// @notice The assignment was closed before (UNIX seconds).
+    /// @notice The assignment was closed before (UNIX seconds), and not by its node after the time asked for with its slot empty since.
     error Reallocations_AlreadyClosed(uint256 assignment, uint40 closedAt);
     /// @notice The job has stopped (UNIX seconds); it needs no other node.
     error Reallocations_JobStopped(uint64 job, uint40 stop);
@@ -137,6 +137,8 @@ interface IReallocations {
     error Reallocations_NotForfeited(uint64 job, uint32 slot);
 
     /// @notice Carries out one request of a signed batch; reverts when it can't. Anyone may.
+    /// A failing node can't run from it by closing its assignment first: as long as the slot is empty, what the payee or the node closed
+    /// at or after `asOf` stays closed as it is, and the slot is asked for, its deadline and cooldown start, as if it had been open.
     /// @dev Also reverts with {ICommittee}'s errors: `Committee_NotInForce`, `Committee_QuorumNotReached`,
     /// `Committee_UnknownMember`, `Committee_MalformedSignatures`; and with OpenZeppelin's of a malformed signature.
     /// @param members bit i: the signature of signer i is among `signatures`

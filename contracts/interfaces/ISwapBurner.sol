@@ -58,10 +58,10 @@ interface ISwapBurner is IBurner {
     error SwapBurner_NoRoute(address token);
     /// @notice The token is swapped and burned, not burned itself.
     error SwapBurner_HasRoute(address token);
-    /// @notice The amount is zero or more than one swap may take.
-    error SwapBurner_AmountOutOfBounds(uint256 amount, uint256 maxAmount);
-    /// @notice Less of the token is here.
-    error SwapBurner_InsufficientBalance(uint256 amount, uint256 balance);
+    /// @notice Nothing of the token is here.
+    error SwapBurner_NothingToSwap(address token);
+    /// @notice A swap takes all that is here, up to the route's bound, which is `most`.
+    error SwapBurner_AmountTooLow(uint256 amount, uint256 most);
     /// @notice The token was swapped too recently; the next swap is allowed from `swappableAt` (UNIX seconds) on.
     error SwapBurner_CoolingDown(uint256 swappableAt);
     /// @notice No observation is `minPeriod` to `maxPeriod` old; observe, and wait for `minPeriod`.
@@ -83,9 +83,11 @@ interface ISwapBurner is IBurner {
     /// every observation too young. Anyone may call; the first call starts the average.
     function observe(address token) external;
 
-    /// @notice Swaps some of a token that is here, and burns all that came out and all of the burned token that was here. Anyone
-    /// may call. Observes, too, when that is due.
-    /// @param amount of the token, in its smallest unit
+    /// @notice Swaps all of a token that is here, up to the route's `maxAmount`, and burns all that came out and all of the burned
+    /// token that was here. Anyone may call. Observes, too, when that is due.
+    /// @dev No less than that: swaps of next to nothing would keep the cooldown running and the rest waiting.
+    /// @param amount the most that is swapped, in the token's smallest unit; at least what is here or `maxAmount`, so 2^256 − 1 will
+    /// always do
     /// @param minOut what must come out at least, in the burned token's smallest unit; the average's bound holds when it is higher
     /// @return burned in the burned token's smallest unit
     function swapAndBurn(address token, uint256 amount, uint256 minOut) external returns (uint256 burned);

@@ -29,7 +29,7 @@ struct TrustSettings {
 }
 
 /// @title Trust: who is frozen, suspended or blacklisted, why, and until when.
-/// @notice Subjects are licences, nodes, CSP accounts and oracles, see {Subjects}. Contracts ask {statusOf} and apply one table of
+/// @notice Subjects are licences, nodes, CSP accounts, their owners and oracles, see {Subjects}. Contracts ask {statusOf} and apply one table of
 /// what each status does; money already earned and final is never taken by a status.
 ///
 /// The three statuses stand beside each other, each imposed and lifted by a role of its own, with a reason and evidence.

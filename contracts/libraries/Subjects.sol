@@ -7,6 +7,7 @@ library Subjects {
     uint8 internal constant NODE = 2;
     uint8 internal constant CSP = 3;
     uint8 internal constant ORACLE = 4;
+    uint8 internal constant OWNER = 5;
 
     /// @notice A licence, by its ERC-721 token id, which fits 96 bits.
     function licence(uint256 id) internal pure returns (uint256) {
@@ -26,6 +27,11 @@ library Subjects {
     /// @notice An oracle, by its member address.
     function oracle(address member) internal pure returns (uint256) {
         return _of(ORACLE, uint160(member));
+    }
+
+    /// @notice Whoever owns accounts of cloud service providers, by the address, whatever accounts there are or will be.
+    function owner(address wallet) internal pure returns (uint256) {
+        return _of(OWNER, uint160(wallet));
     }
 
     /// @notice The kind of a subject.

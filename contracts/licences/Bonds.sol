@@ -21,7 +21,8 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
 
-    /// @dev `reserved` is the sum of all assignments' reservations since the last slash, and never more than `balance`.
+    /// @dev `reserved` is the sum of all assignments' reservations since the last slash. Each is for up to the whole balance whatever others
+    /// reserve, so that none can crowd another out, and the sum can be more than the balance.
     struct Bond {
         uint112 balance;
         uint112 reserved;
@@ -118,13 +119,13 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
         (uint256 told, uint256 own) = (penalty.burned, penalty.slashes == slashes ? penalty.reserved : 0);
         burned = Math.max(Math.min(burned, type(uint112).max), told);
         unchecked {
-            // own <= total <= balance, by the notes on {Bond}; what is taken and kept below stays within `usable`, so that
-            // this holds again, and all fits 112 bits. `burnable` can't overflow: it is a sum of what balances lose.
-            uint256 usable = balance - (total - own);
-            uint256 taken = Math.min(burned - told, usable);
-            reserved = Math.min(reserved, usable - taken);
+            // own <= total, by the note on {Bond}; all fits 112 bits, since what is taken is bounded by the balance and what
+            // is reserved by the balance and the sum's room. `burnable` can't overflow: it is a sum of what balances lose.
+            uint256 others = total - own;
+            uint256 taken = Math.min(burned - told, balance);
+            reserved = Math.min(reserved, Math.min(balance - taken, type(uint112).max - others));
             if (burned == told && reserved == own) return;
-            (bond.balance, bond.reserved) = (uint112(balance - taken), uint112(total - own + reserved));
+            (bond.balance, bond.reserved) = (uint112(balance - taken), uint112(others + reserved));
             (penalty.burned, penalty.reserved, penalty.slashes) = (uint112(burned), uint112(reserved), slashes);
             if (taken != 0) burnable[token] += taken;
             emit PenaltyUpdated(licence, token, assignment, taken, reserved);
@@ -169,7 +170,7 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
 
         Bond storage bond = _bonds[subject][token];
         (uint112 balance, uint112 reserved) = (bond.balance, bond.reserved);
-        uint112 amount = uint112(Math.min(request.amount, balance - reserved));
+        uint112 amount = uint112(Math.min(request.amount, Math.saturatingSub(balance, reserved)));
         require(amount != 0, Bonds_AllReserved(balance, reserved));
         bond.balance = balance - amount;
         if (amount == request.amount) delete _requests[subject][token];
@@ -204,7 +205,9 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
     function bondOf(uint256 subject, address token) external view returns (BondView memory) {
         Bond storage bond = _bonds[subject][token];
         Request memory request = _requests[subject][token];
-        return BondView(bond.balance, bond.reserved, request.amount, request.availableAt, request.requester);
+        (uint112 balance, uint112 reserved) = (bond.balance, bond.reserved);
+        if (reserved > balance) reserved = balance;
+        return BondView(balance, reserved, request.amount, request.availableAt, request.requester);
     }
 
     /// @inheritdoc IBonds

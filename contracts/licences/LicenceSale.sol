@@ -38,6 +38,8 @@ contract LicenceSale is ILicenceSale, AccessManaged, EIP712, ReentrancyGuardTran
     /// @inheritdoc ILicenceSale
     uint32 public sold;
     /// @inheritdoc ILicenceSale
+    uint40 public pausedFrom;
+    /// @inheritdoc ILicenceSale
     uint40 public pausedUntil;
     /// @inheritdoc ILicenceSale
     mapping(address buyer => uint256) public spentBy;
@@ -130,7 +132,15 @@ contract LicenceSale is ILicenceSale, AccessManaged, EIP712, ReentrancyGuardTran
 
     /// @inheritdoc ILicenceSale
     function pause(uint32 span) external restricted {
-        require(span <= longestPause, LicenceSale_PauseTooLong(span, longestPause));
+        if (span == 0) {
+            require(block.timestamp < pausedUntil, LicenceSale_NotPaused());
+        } else {
+            require(block.timestamp >= pausedUntil, LicenceSale_IsPaused(pausedUntil));
+            uint256 rested = 2 * uint256(pausedUntil) - pausedFrom;
+            require(block.timestamp >= rested, LicenceSale_Resting(rested));
+            require(span <= longestPause, LicenceSale_PauseTooLong(span, longestPause));
+            pausedFrom = uint40(block.timestamp);
+        }
         pausedUntil = uint40(block.timestamp + span);
         emit Paused(pausedUntil);
     }

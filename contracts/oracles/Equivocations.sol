@@ -18,6 +18,10 @@ contract Equivocations is IEquivocations {
         "Observation(uint64 epoch,uint64 committee,bytes32 contentHash)"
     );
 
+    /// @dev Epochs for which a proof still counts once its committee has been replaced: the last epoch that ended in its term is signed
+    /// for in the first, and whoever saw two observations has the second to show them. Later its keys may be in anyone's hands.
+    uint256 private constant RETIRED_EPOCHS = 2;
+
     /// @inheritdoc IEquivocations
     IAttestations public immutable attestations;
     /// @inheritdoc IEquivocations
@@ -86,7 +90,7 @@ contract Equivocations is IEquivocations {
     }
 
     /// @dev The epoch is over, not too long ago, and ended while the committee was in force: reports of later epochs name a later
-    /// committee, so its keys may be in anyone's hands by then.
+    /// committee. That was in force until lately, too.
     function _requireTimely(uint64 epoch, uint32 committee) private view {
         uint256 endsAt = GENESIS + (uint256(epoch) + 1) * EPOCH_LENGTH;
         require(block.timestamp >= endsAt, Equivocations_EpochNotOver(epoch, endsAt));
@@ -95,6 +99,8 @@ contract Equivocations is IEquivocations {
         if (uint256(epoch) + validEpochs < current) revert Equivocations_TooLate(epoch, current - validEpochs);
         (uint40 since, uint40 until) = registry.termOf(committee);
         require(since != 0 && endsAt < until, Equivocations_NotInForce(committee, since, until));
+        uint256 latest = uint256(until) + RETIRED_EPOCHS * EPOCH_LENGTH;
+        require(block.timestamp <= latest, Equivocations_CommitteeRetired(committee, latest));
     }
 
     function _signerOf(

@@ -5,6 +5,8 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {Arrays} from "@openzeppelin/contracts/utils/Arrays.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IAttestations} from "../interfaces/IAttestations.sol";
 import {IOracleRegistry, OracleView} from "../interfaces/IOracleRegistry.sol";
 import {ITrustRegistry, Status} from "../interfaces/ITrustRegistry.sol";
@@ -19,6 +21,7 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     );
 
     uint32 private constant COOLDOWN_EPOCHS = 4;
+    uint256 private constant NO_KEY = type(uint256).max;
 
     /// @inheritdoc IOracleRegistry
     ITrustRegistry public immutable trust;
@@ -26,13 +29,13 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     /// @dev `operator` counts from `operatorSince` on, before it `formerOperator`: most reads of operators are of one slot.
     /// @param operatorSince an epoch
     /// @param nonce how many keys it has had
-    /// @param rotatedAt UNIX seconds; zero: never
+    /// @param dueAt from when its newest key is announced, UNIX seconds; zero: it still has its first
     struct Oracle {
         address operator;
         uint64 operatorSince;
         bool leaving;
         address signer;
-        uint40 rotatedAt;
+        uint40 dueAt;
         uint48 nonce;
         address formerOperator;
     }
@@ -84,7 +87,7 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
 
     /// @inheritdoc IOracleRegistry
     function replaceCommittee(address[] calldata members) external restricted returns (uint32 version) {
-        _requireEligible(members);
+        for (uint256 i = 0; i < members.length; ++i) _known(members[i]);
         (address[] memory ordered, address[] memory signers) = _inSignerOrder(members);
         version = _replace(ordered, signers);
     }
@@ -109,10 +112,9 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     /// @inheritdoc IOracleRegistry
     function rotateSigner(address signer, uint64 deadline, bytes32 r, bytes32 vs) external {
         Oracle storage oracle = _known(msg.sender);
-        _requireUnbarred(msg.sender);
-        uint256 rotatableAt = _rotatableAt(oracle);
-        require(block.timestamp >= rotatableAt, OracleRegistry_RotatedLately(rotatableAt));
-        oracle.rotatedAt = uint40(block.timestamp);
+        bool banned = trust.blacklistFinal(Subjects.oracle(msg.sender));
+        require(!banned, OracleRegistry_Barred(msg.sender, Status.Blacklisted));
+        oracle.dueAt = SafeCast.toUint40(Math.max(block.timestamp, _nextDueAt(oracle)));
         _requireConsent(msg.sender, signer, deadline, r, vs);
         _bind(msg.sender, signer);
         Coming memory coming = _coming();
@@ -123,8 +125,10 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     function announceSigners() external returns (uint32 version) {
         Coming memory coming = _coming();
         require(coming.changeable, OracleRegistry_TakeoverNear(coming.takeover));
-        version = _announceNewestKeys(coming);
-        require(version != 0, OracleRegistry_NothingToAnnounce());
+        uint256 dueAt;
+        (version, dueAt) = _announceNewestKeys(coming);
+        require(dueAt != NO_KEY, OracleRegistry_NothingToAnnounce());
+        require(version != 0, OracleRegistry_KeysWait(dueAt));
     }
 
     /// @inheritdoc IOracleRegistry
@@ -167,7 +171,7 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
                 nextOperator: oracle.operator,
                 leaving: oracle.leaving,
                 nonce: oracle.nonce,
-                rotatableAt: _rotatableAt(oracle)
+                nextDueAt: _nextDueAt(oracle)
             });
     }
 
@@ -186,13 +190,27 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
         return COOLDOWN_EPOCHS;
     }
 
-    /// @dev Announces the coming committee with its members' newest keys; zero when it has them all already.
-    function _announceNewestKeys(Coming memory coming) private returns (uint32 version) {
-        (address[] memory members, address[] memory signers) = _inSignerOrder(membersOf(coming.version));
-        (address[] memory present, ) = attestations.committee(coming.version);
-        if (keccak256(abi.encode(present)) == keccak256(abi.encode(signers))) return 0;
+    /// @dev Announces the coming committee with all its members' newest keys once one of those that it lacks is due.
+    /// @return version zero: not yet, or it has them all
+    /// @return dueAt when the first of them is or was due, UNIX seconds; {NO_KEY} when it lacks none
+    function _announceNewestKeys(Coming memory coming) private returns (uint32 version, uint256 dueAt) {
+        address[] memory seated = membersOf(coming.version);
+        dueAt = _earliestDue(seated, coming.version);
+        if (block.timestamp < dueAt) return (0, dueAt);
+        (address[] memory members, address[] memory signers) = _inSignerOrder(seated);
         version = _schedule(members, signers, coming.fromEpoch);
         emit SignersAnnounced(version, coming.fromEpoch);
+    }
+
+    /// @dev When the first of the members' newest keys that a committee lacks is due, UNIX seconds; {NO_KEY} when it lacks none.
+    /// @param seated its members in the order of its signers
+    function _earliestDue(address[] memory seated, uint32 version) private view returns (uint256 earliest) {
+        (address[] memory present, ) = attestations.committee(version);
+        earliest = NO_KEY;
+        for (uint256 i = 0; i < seated.length; ++i) {
+            Oracle storage oracle = _oracles[seated[i]];
+            if (oracle.signer != present[i]) earliest = Math.min(earliest, oracle.dueAt);
+        }
     }
 
     /// @dev Makes a key a member's own, for ever.
@@ -223,13 +241,9 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     function _requireEligible(address[] calldata members) private view {
         for (uint256 i = 0; i < members.length; ++i) {
             require(!_known(members[i]).leaving, OracleRegistry_Leaving(members[i]));
-            _requireUnbarred(members[i]);
+            Status status = trust.statusOf(Subjects.oracle(members[i]));
+            require(status < Status.Suspended, OracleRegistry_Barred(members[i], status));
         }
-    }
-
-    function _requireUnbarred(address member) private view {
-        Status status = trust.statusOf(Subjects.oracle(member));
-        require(status < Status.Suspended, OracleRegistry_Barred(member, status));
     }
 
     function _known(address member) private view returns (Oracle storage oracle) {
@@ -255,8 +269,10 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
         return oracle.operatorSince <= epoch ? oracle.operator : oracle.formerOperator;
     }
 
-    function _rotatableAt(Oracle storage oracle) private view returns (uint256) {
-        uint256 rotatedAt = oracle.rotatedAt;
-        return rotatedAt == 0 ? 0 : rotatedAt + uint256(COOLDOWN_EPOCHS) * EPOCH_LENGTH;
+    /// @dev Keys due lie a cooldown apart; one that isn't due yet cedes its time to a newer one.
+    function _nextDueAt(Oracle storage oracle) private view returns (uint256) {
+        uint256 dueAt = oracle.dueAt;
+        if (dueAt == 0 || dueAt > block.timestamp) return dueAt;
+        return dueAt + uint256(COOLDOWN_EPOCHS) * EPOCH_LENGTH;
     }
 }

@@ -17,7 +17,7 @@ import {Permissions} from "../libraries/Permissions.sol";
 import {Subjects} from "../libraries/Subjects.sol";
 
 /// @title Placements
-/// @dev Holds no money and no assignments, only the nonces of offers. Every contract that it calls is one of the deployment's
+/// @dev Holds no money and no assignments, only the nonces of offers and who was given up. Every contract that it calls is one of the deployment's
 /// own, and `multicall` delegates to itself: the sender stays the sender, and no function takes value.
 contract Placements is IPlacements, EIP712, Multicall {
     using SafeCast for uint256;
@@ -45,6 +45,8 @@ contract Placements is IPlacements, EIP712, Multicall {
 
     /// @inheritdoc IPlacements
     mapping(uint256 licence => uint64) public offerNonce;
+    /// @inheritdoc IPlacements
+    mapping(uint256 assignment => bool) public givenUp;
 
     /// @dev The deployer knows the addresses of all six beforehand; none is called here.
     constructor(
@@ -122,9 +124,11 @@ contract Placements is IPlacements, EIP712, Multicall {
         uint64 job = AssignmentIds.jobOf(assignment);
         (address orchestrator, uint48 account, ) = escrow.placementOf(job);
         (address payee, uint256 licence, address node) = escrow.partiesOf(assignment);
-        bool concerned = msg.sender == orchestrator || msg.sender == payee || msg.sender == node;
-        if (!concerned && block.timestamp < escrow.stopOf(job) && !_outcast(licence, node, account)) {
-            accounts.authorise(account, msg.sender, Permissions.PLACE);
+        if (msg.sender != orchestrator) {
+            if (msg.sender == payee || msg.sender == node) givenUp[assignment] = true;
+            else if (block.timestamp < escrow.stopOf(job) && !_outcast(licence, node, account)) {
+                accounts.authorise(account, msg.sender, Permissions.PLACE);
+            }
         }
         escrow.endAssignment(assignment, block.timestamp.toUint40());
     }

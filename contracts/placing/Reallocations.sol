@@ -127,7 +127,7 @@ contract Reallocations is IReallocations, EIP712 {
         return keccak256(bytes.concat(keccak256(abi.encode(leaf))));
     }
 
-    /// @dev Closes the assignment and asks for another node; reverts with what stands against it.
+    /// @dev Closes the assignment, if its node hasn't, and asks for another node; reverts with what stands against it.
     function _carryOut(ReallocationBatch calldata batch, ReallocationEntry calldata entry) private {
         Reallocation calldata r = entry.request;
         bytes32 leaf = leafOf(r);
@@ -135,28 +135,29 @@ contract Reallocations is IReallocations, EIP712 {
         require(r.id != 0, Reallocations_ZeroId());
         require(!carriedOut[r.id], Reallocations_Replayed(r.id));
 
-        uint40 openedAt = _requireOpen(r.assignment);
-        // An open assignment's id fits 128 bits: nothing is cut off below.
+        // An existing assignment's id fits 128 bits: nothing is cut off below.
         uint64 job = AssignmentIds.jobOf(r.assignment);
         uint32 slot = uint32(r.assignment >> 32);
+        (uint40 openedAt, uint40 closedAt) = _requireReplaceable(r, job, slot);
         _requireInBounds(r.asOf, openedAt, batch.epoch);
         _requireTerms(job, entry);
-        _requireGrounds(r, openedAt, entry.policy);
+        _requireGrounds(r, openedAt, closedAt, entry.policy);
         uint40 until = _last[job][slot].cooldownEnds;
         require(block.timestamp >= until, Reallocations_CoolingDown(job, slot, until));
 
         carriedOut[r.id] = true;
+        uint40 asOf = closedAt == 0 ? r.asOf : closedAt;
         uint40 deadline = (block.timestamp + entry.policy.answerSeconds).toUint40();
         _last[job][slot] = Request({
             id: r.id,
             assignment: r.assignment.toUint128(),
-            asOf: r.asOf,
+            asOf: asOf,
             deadline: deadline,
             cooldownEnds: (block.timestamp + entry.policy.cooldownSeconds).toUint40(),
             reason: r.reason
         });
-        emit ReallocationRequested(r.id, r.assignment, job, slot, r.reason, r.asOf, deadline);
-        placements.closeAsOf(r.assignment, r.asOf);
+        emit ReallocationRequested(r.id, r.assignment, job, slot, r.reason, asOf, deadline);
+        if (closedAt == 0) placements.closeAsOf(r.assignment, asOf);
     }
 
     /// @dev Reverts unless the batch is for now and a quorum of the committee in force signed it.
@@ -189,15 +190,26 @@ contract Reallocations is IReallocations, EIP712 {
         require(used * 64 == signatures.length, ICommittee.Committee_MalformedSignatures(signatures.length, used));
     }
 
-    /// @dev Reverts unless the assignment is open and its job runs; returns when it opened.
-    function _requireOpen(uint256 assignment) private view returns (uint40 openedAt) {
-        Account a = escrow.accountOf(assignment);
-        require(a.openedAt() != 0, Reallocations_UnknownAssignment(assignment));
-        require(a.closedAt() == 0, Reallocations_AlreadyClosed(assignment, uint40(a.closedAt())));
-        uint64 job = AssignmentIds.jobOf(assignment);
+    /// @dev Reverts unless the job runs, and the assignment is open or was only given up by its node: after the time asked for, by no
+    /// request, and nobody else has had the slot since. Returns when it opened and closed.
+    function _requireReplaceable(
+        Reallocation calldata r,
+        uint64 job,
+        uint32 slot
+    ) private view returns (uint40 openedAt, uint40 closedAt) {
+        Account a = escrow.accountOf(r.assignment);
+        (openedAt, closedAt) = (uint40(a.openedAt()), uint40(a.closedAt()));
+        require(openedAt != 0, Reallocations_UnknownAssignment(r.assignment));
+        require(
+            closedAt == 0 ||
+                (r.asOf <= closedAt &&
+                    placements.givenUp(r.assignment) &&
+                    _last[job][slot].assignment != r.assignment &&
+                    escrow.generations(job, slot) == uint32(r.assignment)),
+            Reallocations_AlreadyClosed(r.assignment, closedAt)
+        );
         uint40 stop = escrow.stopOf(job);
         require(block.timestamp < stop, Reallocations_JobStopped(job, stop));
-        return uint40(a.openedAt());
     }
 
     /// @dev A closed past can't be rewritten: what final reports may have settled lies before the current epoch.
@@ -216,7 +228,12 @@ contract Reallocations is IReallocations, EIP712 {
     }
 
     /// @dev Reverts unless the policy knows the reason and the assignment is old enough for it to be true.
-    function _requireGrounds(Reallocation calldata r, uint40 openedAt, Policy calldata policy) private view {
+    function _requireGrounds(
+        Reallocation calldata r,
+        uint40 openedAt,
+        uint40 closedAt,
+        Policy calldata policy
+    ) private view {
         if (r.reason == OUTCAST) return _requireOutcast(r.assignment);
         // Declared maintenance has begun, or is about to: the oracles see when, and the policy says whether there is any.
         if (r.reason == MAINTENANCE && policy.maintenanceSeconds != 0) return;
@@ -225,7 +242,8 @@ contract Reallocations is IReallocations, EIP712 {
         if (r.reason == OUTAGE) failing = policy.outageSeconds;
         require(failing != 0, Reallocations_ReasonNotInPolicy(r.reason));
         uint256 earliest = openedAt + failing;
-        require(block.timestamp >= earliest, Reallocations_TooSoon(r.assignment, earliest));
+        uint256 until = closedAt == 0 ? block.timestamp : closedAt;
+        require(until >= earliest, Reallocations_TooSoon(r.assignment, earliest));
     }
 
     /// @dev Reverts unless the licence or its node is suspended or blacklisted.

@@ -236,16 +236,15 @@ contract LicenceRewards is ILicenceRewards, ReentrancyGuardTransient {
         return amount;
     }
 
-    /// @dev Each wallet's share is a floor of the whole until now, so the path of claims doesn't matter here either.
+    /// @dev Of a whole W, wallet i of n has floor((W + i) / n). These add up to W and none ever falls, so that each claim pays what its
+    /// wallet's share grew by, and the path of claims doesn't matter here either.
     function _paySplit(uint256 licence, bytes[4] memory tables) private returns (uint256 amount) {
         (uint256 before, uint256 now_, uint40 earned) = _book(licence, Kind.Genesis, tables);
         uint256 count = _genesisWallets.length;
-        uint256 share = now_ / count - before / count;
         amount = now_ - before;
-        uint256 first = amount - share * (count - 1);
         for (uint256 i = 0; i < count; ++i) {
             address wallet = _genesisWallets[i];
-            uint256 part = i == 0 ? first : share;
+            uint256 part = (now_ + i) / count - (before + i) / count;
             emit RewardPaid(licence, wallet, part, earned);
             token.mint(wallet, part);
         }

@@ -201,7 +201,7 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         bytes32 evidence
     ) private {
         uint8 kind = Subjects.kindOf(subject);
-        require(kind >= Subjects.LICENCE && kind <= Subjects.ORACLE, TrustRegistry_UnknownKind(kind));
+        require(kind >= Subjects.LICENCE && kind <= Subjects.OWNER, TrustRegistry_UnknownKind(kind));
         require(evidence != 0, TrustRegistry_NoEvidence());
         _standings[subject] = _standings[subject].put(status, until, finalFrom, Appeal.None);
         emit StatusImposed(subject, status, msg.sender, until, finalFrom, reason, evidence);

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from eth_utils.abi import abi_to_signature
+from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from chain import compiler
@@ -23,7 +24,7 @@ from chain.deployment.errors import UnfitSettings, WrongDeployment
 from chain.deployment.journal import Folder
 from chain.deployment.roles import RESTRICTED, Role
 from chain.deployment.run import Order, Outcome, deploy, preview
-from chain.deployment.settings import Delays, NetworkSettings, People, Timing
+from chain.deployment.settings import DAY, Delays, NetworkSettings, People, Timing
 from chain.deployment.wallets import SignerWallet
 from chain.errors import error_class
 from chain.network import Network
@@ -64,6 +65,25 @@ PEOPLE = People(
     treasury=address("treasury"),
     delays=Delays(1_000, 500),
 )
+
+
+def pass_time(chain: Chain, seconds: int = 1_001) -> None:
+    """By default longer than governance waits."""
+    chain.rpc("evm_increaseTime", seconds)
+    chain.rpc("evm_mine")
+
+
+def govern(chain: Chain, network: Network, function: ContractFunction) -> None:
+    """The governor does something with the AccessManager, after his delay."""
+    chain.rpc("anvil_setBalance", PEOPLE.governor, hex(10**20))
+    chain.rpc("anvil_impersonateAccount", PEOPLE.governor)
+    at = network.authority.address
+    for step in (network.authority.functions.schedule(at, function._encode_transaction_data(), 0), function):
+        sent = chain.rpc(
+            "eth_sendTransaction", {"from": PEOPLE.governor, "to": at, "data": step._encode_transaction_data()}
+        )
+        assert chain.w3.eth.wait_for_transaction_receipt(sent)["status"] == 1
+        pass_time(chain)
 
 
 class Power(Exception):
@@ -197,7 +217,8 @@ def test_deploy__real_people__deployer_holds_nothing_and_each_only_his_own(place
         for one in RESTRICTED
         if one.key in at
     }
-    assert may["licences", "mint(address,uint8)"] == {"licensor", "sale"}
+    assert may["licences", "mint(address,uint8)"] == {"sale"}  # the licensor schedules it first
+    assert may["sale", "setIssuer(address,bool)"] == set()  # as the governor does what is his
     assert may["attestations", "veto()"] == {"guardian"}
     assert may["attestations", "replaceCommittee(address[])"] == {"registry"}
     assert may["registry", "replaceCommittee(address[])"] == set()  # the replacer schedules it first
@@ -205,25 +226,55 @@ def test_deploy__real_people__deployer_holds_nothing_and_each_only_his_own(place
     assert may["trust", "decideAppeal(uint256,uint8,bool,bytes32)"] == {"judge"}
     sender = LiveSender(place.chain)
     mint = network.licences.functions.mint(address("holder"), 1)
-    sender.send([Call.of("mint", SignerWallet(place.chain, LICENSOR), mint)])
+    licensor = SignerWallet(place.chain, LICENSOR)
+    scheduled = manager.schedule(network.addresses.licences, mint._encode_transaction_data(), 0)
+    sender.send([Call.of("schedule", licensor, scheduled)])
+    with pytest.raises(error_class("AccessManagerNotReady")):
+        sender.send([Call.of("mint", licensor, mint)])
+    pass_time(place.chain)
+    sender.send([Call.of("mint", licensor, mint)])
     with pytest.raises(error_class("AccessManagedUnauthorized")):
         sender.send([Call.of("mint", SignerWallet(place.chain, DEPLOYER), mint)])
 
 
 def test_deploy__somebody_was_given_a_role_since__is_told(place: Place) -> None:
     network = place.run().network
-    governor = PEOPLE.governor
-    place.chain.rpc("anvil_setBalance", governor, hex(10**20))
-    place.chain.rpc("anvil_impersonateAccount", governor)
-    grant = network.authority.functions.grantRole(int(Role.GUARDIAN), DEPLOYER.address, 0)
-    schedule = network.authority.functions.schedule(network.authority.address, grant._encode_transaction_data(), 0)
-    for function in (schedule, grant):
-        request = {"from": governor, "to": network.authority.address, "data": function._encode_transaction_data()}
-        sent = place.chain.rpc("eth_sendTransaction", request)
-        assert place.chain.w3.eth.wait_for_transaction_receipt(sent)["status"] == 1
-        place.chain.rpc("evm_increaseTime", 1_001)
-        place.chain.rpc("evm_mine")
+    govern(place.chain, network, network.authority.functions.grantRole(int(Role.GUARDIAN), DEPLOYER.address, 0))
     with pytest.raises(WrongDeployment, match=r"may act as GUARDIAN at once, and is to not at all"):
+        place.run()
+
+
+def test_deploy__a_role_was_given_for_later__is_told(place: Place) -> None:
+    """As in the audit: a delay of grants keeps the grant out of sight until governance has been handed over."""
+    network = place.run().network
+    manager = network.authority.functions
+    govern(place.chain, network, manager.setGrantDelay(int(Role.FREEZER), 3 * DAY))
+    with pytest.raises(WrongDeployment, match=r"grants of FREEZER take effect after 259,200 s"):
+        place.run()  # though it isn't in force for five days
+    pass_time(place.chain, 5 * DAY)
+    govern(place.chain, network, manager.grantRole(int(Role.FREEZER), DEPLOYER.address, 0))
+    assert not manager.hasRole(int(Role.FREEZER), DEPLOYER.address).call()[0]
+    with pytest.raises(WrongDeployment) as told:
+        place.run()
+    assert "deployer may act as FREEZER at once, and is to not at all" in str(told.value)
+    assert "deployer was given FREEZER from " in str(told.value)
+    assert "grants of FREEZER take effect after 259,200 s" in str(told.value)
+
+
+def test_deploy__a_shorter_delay_is_under_way__is_told(place: Place) -> None:
+    network = place.run().network
+    manager = network.authority.functions
+    govern(place.chain, network, manager.grantRole(int(Role.REPLACER), PEOPLE.replacer, 10**6))
+    govern(place.chain, network, manager.grantRole(int(Role.REPLACER), PEOPLE.replacer, 500))
+    with pytest.raises(WrongDeployment, match=r"replacer is to act as REPLACER after 500 s from \d+ on"):
+        place.run()
+
+
+def test_deploy__delay_of_a_targets_admin__is_told(place: Place) -> None:
+    network = place.run().network
+    at = network.addresses.admission
+    govern(place.chain, network, network.authority.functions.setTargetAdminDelay(at, DAY))
+    with pytest.raises(WrongDeployment, match=r"what admission may be called by changes after 86,400 s"):
         place.run()
 
 

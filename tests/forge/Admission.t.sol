@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 // solhint-disable avoid-low-level-calls
 
-import {Test} from "forge-std/Test.sol";
+import {Words} from "./Words.sol";
 import {IERC721} from "@openzeppelin/contracts/token/ERC721/IERC721.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
 import {Admission} from "../../contracts/csp/Admission.sol";
@@ -20,7 +20,7 @@ import {Timing} from "../../contracts/libraries/Timing.sol";
 import {LocalToken} from "../../contracts/local/LocalToken.sol";
 import {TrustRegistry} from "../../contracts/trust/TrustRegistry.sol";
 
-contract AdmissionTest is Test {
+contract AdmissionTest is Words {
     uint32 private constant PAUSE = 7 days;
     bytes32 private constant DOMAIN = keccak256(
         "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -31,11 +31,11 @@ contract AdmissionTest is Test {
 
     Authority private authority = new Authority(address(this));
     CspAccounts private accounts = new CspAccounts(makeAddr("escrow"));
-    Credentials private credentials = new Credentials(address(authority));
     TrustRegistry private trust = new TrustRegistry(
         address(authority),
         TrustSettings(7 days, 30 days, 14 days, 14 days)
     );
+    Credentials private credentials = new Credentials(address(authority), trust);
     IERC721 private licences = IERC721(makeAddr("licences"));
     IAttestations private attestations = IAttestations(makeAddr("attestations"));
     address private token = address(new LocalToken());
@@ -245,17 +245,15 @@ contract AdmissionTest is Test {
         admission.requireAdmitted(account, owner, token);
     }
 
-    /// @dev Three cold contracts and a cold word of each, with a credential and without a deed.
-    function test_requireAdmitted__all_cold__stays_cheap() external {
-        (IAdmission asked, uint48 id, address holder, address in_) = (admission, account, owner, token);
-        vm.cool(address(asked));
-        vm.cool(address(trust));
-        vm.cool(address(credentials));
-        uint256 before = gasleft();
-        asked.requireAdmitted(id, holder, in_);
-        uint256 used = before - gasleft();
-        emit log_named_uint("requireAdmitted, cold", used);
-        assertLt(used, 18_500);
+    /// @dev Three contracts and a word of each, with a credential and without a deed.
+    function test_requireAdmitted__admitted__reads_three_words() external {
+        vm.record();
+        vm.startStateDiffRecording();
+        admission.requireAdmitted(account, owner, token);
+        assertEq(_contractsCalled(), 3, "contracts");
+        assertEq(_wordsRead(address(admission)), 1, "its own");
+        assertEq(_wordsRead(address(trust)), 1, "a status");
+        assertEq(_wordsRead(address(credentials)), 1, "a credential");
     }
 
     function _deploy(AdmissionSettings memory settings) private returns (Admission) {

@@ -7,6 +7,9 @@ import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
 import {Authority} from "../../contracts/governance/Authority.sol";
 import {Credentials} from "../../contracts/csp/Credentials.sol";
 import {Credential, ICredentials} from "../../contracts/interfaces/ICredentials.sol";
+import {ITrustRegistry, Status} from "../../contracts/interfaces/ITrustRegistry.sol";
+import {Subjects} from "../../contracts/libraries/Subjects.sol";
+import {FakeTrust} from "./fakes/Placing.sol";
 
 /// @dev A verifying contract that confirms one digest with one signature.
 contract FakeVerifier is IERC1271 {
@@ -28,7 +31,8 @@ contract CredentialsTest is Test {
     uint256 private constant FOR = 365 days;
 
     Authority private authority = new Authority(address(this));
-    Credentials private credentials = new Credentials(address(authority));
+    Credentials private credentials;
+    FakeTrust private trust = new FakeTrust();
     address private subject = makeAddr("subject");
     address private verifier;
     uint256 private key;
@@ -37,6 +41,7 @@ contract CredentialsTest is Test {
 
     function setUp() external {
         vm.warp(1_800_000_000);
+        credentials = new Credentials(address(authority), ITrustRegistry(address(trust)));
         (verifier, key) = makeAddrAndKey("verifier");
         (second, secondKey) = makeAddrAndKey("second verifier");
         credentials.setVerifier(verifier, KYC | KYB);
@@ -253,6 +258,53 @@ contract CredentialsTest is Test {
         credentials.presentFrom(c, verifier, "yes");
         credentials.presentFrom(c, address(wallet), "yes");
         assertEq(credentials.validUntil(subject, KYB), c.expiry);
+    }
+
+    // Bars
+
+    function test_heed__something_stands_against_the_owner__nothing_counts_until_it_ends() external {
+        Credential memory c = _issue(KYC);
+        _present(c, key);
+        credentials.heed(subject);
+        assertTrue(credentials.valid(subject, KYC), "nothing stands against it");
+        for (uint8 i = 1; i < 4; ++i) {
+            trust.set(Subjects.owner(subject), Status(i));
+            vm.expectEmit(address(credentials));
+            emit ICredentials.SubjectBarred(subject, true);
+            vm.prank(second);
+            credentials.heed(subject);
+            credentials.heed(subject);
+            assertTrue(credentials.barred(subject));
+            assertEq(credentials.validUntil(subject, KYC | KYB), 0);
+            trust.set(Subjects.owner(subject), Status.None);
+            vm.expectEmit(address(credentials));
+            emit ICredentials.SubjectBarred(subject, false);
+            credentials.heed(subject);
+            assertFalse(credentials.barred(subject));
+            assertEq(credentials.validUntil(subject, KYC), c.expiry);
+        }
+    }
+
+    function test_heed__issued_voided_or_revoked_meanwhile__counts_as_it_is_afterwards() external {
+        _present(_issue(KYB), key);
+        trust.set(Subjects.owner(subject), Status.Blacklisted);
+        credentials.heed(subject);
+        Credential memory c = _issue(KYC);
+        _present(c, secondKey);
+        assertEq(credentials.validUntil(subject, KYC | KYB), 0, "no verifier helps");
+        credentials.removeVerifier(verifier, true);
+        address[] memory subjects = new address[](1);
+        subjects[0] = subject;
+        credentials.voidFrom(verifier, subjects, KYB);
+        trust.set(Subjects.owner(subject), Status.None);
+        uint256 before = vm.snapshotState();
+        credentials.heed(subject);
+        assertEq(credentials.validUntil(subject, KYC), c.expiry);
+        assertEq(credentials.validUntil(subject, KYB), 0);
+        vm.revertToState(before);
+        credentials.revokeAll(subject, KYC);
+        credentials.heed(subject);
+        assertEq(credentials.validUntil(subject, KYC), 0);
     }
 
     function _issue(uint8 kind) private view returns (Credential memory) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Test} from "forge-std/Test.sol";
+import {Words} from "./Words.sol";
 import {CspAccounts} from "../../contracts/csp/CspAccounts.sol";
 import {ICspAccounts} from "../../contracts/interfaces/ICspAccounts.sol";
 import {Permissions} from "../../contracts/libraries/Permissions.sol";
 
-contract CspAccountsTest is Test {
+contract CspAccountsTest is Words {
     uint8 private constant CREATE = Permissions.CREATE;
     uint8 private constant GROW = Permissions.GROW;
     uint8 private constant LEAVE = Permissions.LEAVE;
@@ -210,14 +210,12 @@ contract CspAccountsTest is Test {
         accounts.spend(account, delegate, CREATE, heir, 1);
     }
 
-    function test_authorise__cold__costs_the_owner_one_word() external {
-        (ICspAccounts asked, uint48 id, address caller) = (accounts, account, owner);
-        vm.cool(address(asked));
-        uint256 before = gasleft();
-        asked.authorise(id, caller, CREATE);
-        uint256 used = before - gasleft();
-        emit log_named_uint("authorise, cold", used);
-        assertLt(used, 6_200, "a cold contract and one cold word");
+    function test_authorise__owner__reads_one_word() external {
+        vm.record();
+        vm.startStateDiffRecording();
+        accounts.authorise(account, owner, CREATE);
+        assertEq(_contractsCalled(), 1, "contracts");
+        assertEq(_wordsRead(address(accounts)), 1, "words");
     }
 
     function _appoint(uint8 permissions, uint256 limit) private {

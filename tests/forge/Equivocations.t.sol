@@ -160,6 +160,29 @@ contract EquivocationsTest is OracleWorld {
         assertEq(equivocations.prove(7, 2, first, second), _member(2));
     }
 
+    function test_prove__two_epochs_after_the_committees_term__is_too_late() external {
+        Equivocations longer = new Equivocations(attestations, registry, ITrustRegistry(address(trust)), 30);
+        SignedObservation memory first = _observe(2, EPOCH, 1, "a");
+        SignedObservation memory second = _observe(2, EPOCH, 1, "b");
+        vm.warp(GENESIS + 6 * LENGTH + 300);
+        registry.replaceCommittee(_members(0, 1, 2, 3));
+        uint256 latest = block.timestamp + 2 * LENGTH;
+        vm.warp(latest + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(IEquivocations.Equivocations_CommitteeRetired.selector, uint32(1), latest)
+        );
+        longer.prove(EPOCH, 1, first, second);
+        vm.warp(latest);
+        assertEq(longer.prove(EPOCH, 1, first, second), _member(2));
+    }
+
+    function test_prove__long_ago_by_the_committee_in_force__counts() external {
+        Equivocations longer = new Equivocations(attestations, registry, ITrustRegistry(address(trust)), 30);
+        _toEpoch(EPOCH + 30);
+        SignedObservation memory first = _observe(2, EPOCH, 1, "a");
+        assertEq(longer.prove(EPOCH, 1, first, _observe(2, EPOCH, 1, "b")), _member(2));
+    }
+
     function test_prove__committee_never_in_force__is_refused() external {
         uint32 version = registry.scheduleCommittee(_members(0, 1, 2, 4), 20);
         SignedObservation memory first = _observe(2, EPOCH, version, "a");

@@ -259,7 +259,7 @@ contract JobGrowthTest is Street {
         m.deposited += uint256(slots) * later;
         m.stop += later;
         _add(m, more, from);
-        m.deposited += uint256(more) * (m.stop - from);
+        if (more != 0) m.deposited += uint256(more) * (m.stop - from);
         _grow(job, slots + more, m.stop - genesis);
     }
 

@@ -237,9 +237,25 @@ contract LicenceRewardsTest is Test {
         }
         uint256 due = rewards.emission(Kind.Genesis, 1001);
         assertEq(whole, due);
-        for (uint256 i = 1; i < 5; ++i) assertEq(token.balanceOf(wallets[i]), due / 5);
-        assertEq(token.balanceOf(wallets[0]), due - 4 * (due / 5));
+        for (uint256 i = 0; i < 5; ++i) assertEq(token.balanceOf(wallets[i]), (due + i) / 5);
         assertEq(token.balanceOf(BOB), 0, "the holder gets nothing");
+    }
+
+    /// @dev However few units a claim brings, no wallet's share falls by it.
+    function testFuzz_claim__genesis_unit_by_unit__never_fails(uint8[20] calldata steps) external {
+        RewardSettings memory s = _settings();
+        // One unit a second.
+        (s.schedules[2].stepEpochs, s.schedules[2].cap, s.schedules[2].startEpoch) = (10, 10_000, 0);
+        s.schedules[2].shares = abi.encodePacked(uint64(1e18));
+        rewards = _deploy(s, 14 * uint256(CAP));
+        uint64 earned = 0;
+        for (uint64 i = 0; i < 20; ++i) {
+            uint256 step = steps[i] % 8;
+            earned += uint64(step);
+            _settle(i, 4, earned, earned);
+            assertEq(rewards.claim(_one(4)), step);
+            for (uint256 w = 0; w < 5; ++w) assertEq(token.balanceOf(wallets[w]), (earned + w) / 5);
+        }
     }
 
     function test_claim__more_licences_than_the_supply__stop_at_the_kinds_limit() external {

@@ -382,9 +382,33 @@ contract LicenceSaleTest is Signing {
         vm.warp(until);
         _buy(v, 1, type(uint256).max);
 
+        vm.warp(until + LONGEST_PAUSE);
         sale.pause(100);
         sale.pause(0);
         _buy(_voucher(buyer, type(uint256).max), 1, type(uint256).max);
+        vm.expectRevert(ILicenceSale.LicenceSale_NotPaused.selector);
+        sale.pause(0);
+    }
+
+    /// @dev However long the guardian is at it: the sale is open half of the time.
+    function test_pause__again_at_once__must_rest_as_long() external {
+        uint256 start = vm.getBlockTimestamp();
+        sale.pause(LONGEST_PAUSE);
+        vm.warp(start + 1);
+        vm.expectRevert(
+            abi.encodeWithSelector(ILicenceSale.LicenceSale_IsPaused.selector, uint40(start + LONGEST_PAUSE))
+        );
+        sale.pause(LONGEST_PAUSE);
+        uint256 rested = start + 2 * uint256(LONGEST_PAUSE);
+        vm.warp(rested - 1);
+        vm.expectRevert(abi.encodeWithSelector(ILicenceSale.LicenceSale_Resting.selector, rested));
+        sale.pause(1);
+        vm.warp(rested);
+        sale.pause(LONGEST_PAUSE);
+        vm.warp(rested + 60);
+        sale.pause(0);
+        vm.warp(rested + 120);
+        sale.pause(1);
     }
 
     function test_restricted__by_anyone__is_refused() external {

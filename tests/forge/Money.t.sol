@@ -11,6 +11,28 @@ contract MoneyTest is Test {
 
     uint256 private constant ASSIGNMENTS = 20;
 
+    /// @dev Worked out by hand: 2.50 a day, 15 % to the protocol, 40 % of the released to the CSP.
+    function test_money__figures__are_those_worked_out_by_hand() external pure {
+        Rates memory rates = Rates({price: 2_500_000, epochLength: 86_400, protocolPpm: 150_000, cspPpm: 400_000});
+        TallyView memory t = TallyView({
+            earned: 80_000,
+            unmeasured: 1_000,
+            released: 5_000,
+            held: 400,
+            claimed: 80_000,
+            rounding: 3
+        });
+        assertEq(rates.gross(86_400), 2_500_000, "an epoch");
+        assertEq(rates.gross(80_000), 2_314_814, "gross");
+        assertEq(rates.net(80_000), 1_967_591, "net");
+        assertEq(t.paid(rates), 1_967_588, "paid");
+        assertEq(t.protocolDue(rates), 347_222, "protocol");
+        assertEq(t.burnDue(rates), 86_805, "burned");
+        assertEq(t.refundDue(rates), 28_935 + 57_870, "refunded");
+        assertEq(t.booked(rates), 2_500_000, "booked");
+        assertEq(rates.penalty(5_000, 250_000), 36_168, "penalty");
+    }
+
     /// @dev However a job's earned seconds are spread over assignments, and its others over payments in between.
     function testFuzz_money__parts_of_a_job__never_exceed_what_its_seconds_cost(
         uint256 seed,

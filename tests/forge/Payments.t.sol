@@ -238,6 +238,26 @@ contract PaymentsTest is Street {
         assertEq(coin.balanceOf(address(escrow)), 0);
     }
 
+    /// @dev What was withheld in two spans is released span by span, each when its own is over.
+    function test_release_held__one_span_over__keeps_the_other_until_its_own_is() external {
+        _at(2_000);
+        _say(serving[0], 1_900, 2_000);
+        _report(1);
+        _settle(0);
+        _at(3_000);
+        _say(serving[0], 2_700, 3_000);
+        _report(2);
+        _settle(0);
+        assertEq(_view(serving[0]).held, 300);
+        _releaseAfter(4);
+        assertEq(_view(serving[0]).held, 200);
+        _releaseAfter(5);
+        assertEq(_view(serving[0]).held, 200);
+        _releaseAfter(6);
+        assertEq(_view(serving[0]).held, 0);
+        assertEq(_job(job).tally.released, 300);
+    }
+
     // After the end
 
     function test_closed__nothing_more_comes_in_or_is_counted_but_what_is_due_goes_out() external {
@@ -287,6 +307,15 @@ contract PaymentsTest is Street {
         for (uint256 i = 0; i < serving.length; ++i) _say(serving[i], secs, secs);
         _report(epoch);
         _settleAll();
+    }
+
+    /// @dev Releases what it can when a report without this job's leaves has been final for long enough.
+    function _releaseAfter(uint64 epoch) private {
+        _at((uint256(epoch) + 1) * EPOCH);
+        _say(1, 0, 0);
+        _report(epoch);
+        vm.warp(_now() + SETTLE_WINDOW);
+        escrow.releaseHeld(serving);
     }
 
     function _stop() private {

@@ -12,7 +12,9 @@ import {
     Request,
     RequestState
 } from "../../contracts/interfaces/IReallocations.sol";
+import {Status} from "../../contracts/interfaces/ITrustRegistry.sol";
 import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
+import {Subjects} from "../../contracts/libraries/Subjects.sol";
 import {FakeAccounts} from "./fakes/Placing.sol";
 import {ReallocatingWorld} from "./fakes/Reallocating.sol";
 
@@ -205,6 +207,94 @@ contract ReallocationsTest is ReallocatingWorld {
         );
     }
 
+    /// @dev A node that is about to be replaced gains nothing by closing its assignment first.
+    function test_request__closed_by_node_or_payee__asks_and_cools_down_all_the_same() external {
+        (address payee, , address node) = escrow.partiesOf(failing);
+        Reallocation memory r = _outage("a", failing, 100);
+        uint40 closedAt = uint40(vm.getBlockTimestamp());
+        uint256 before = vm.snapshotState();
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(i == 0 ? payee : node);
+            placements.closeAssignment(failing);
+            assertTrue(placements.givenUp(failing));
+            skip(10);
+            uint40 deadline = uint40(vm.getBlockTimestamp() + policy.answerSeconds);
+            vm.expectEmit(address(reallocations));
+            emit IReallocations.ReallocationRequested(r.id, failing, JOB, 0, 2, closedAt, deadline);
+            _request(r);
+            assertEq(escrow.accountOf(failing).closedAt(), closedAt, "stays closed as it was");
+            (Request memory last, RequestState state) = reallocations.requestOf(JOB, 0);
+            assertEq(uint8(state), uint8(RequestState.Open));
+            assertEq(last.asOf, closedAt);
+            _refused(r, abi.encodeWithSelector(IReallocations.Reallocations_Replayed.selector, r.id));
+            vm.revertToState(before);
+        }
+    }
+
+    function test_request__closed_by_its_node__once_before_another_serves_and_for_time_before() external {
+        (, , address node) = escrow.partiesOf(failing);
+        policy.cooldownSeconds = 0;
+        _setPolicy();
+        vm.prank(node);
+        placements.closeAssignment(failing);
+        uint40 closedAt = uint40(vm.getBlockTimestamp());
+        bytes memory closed = abi.encodeWithSelector(
+            IReallocations.Reallocations_AlreadyClosed.selector,
+            failing,
+            closedAt
+        );
+        skip(1);
+        Reallocation memory r = _outage("a", failing, 0);
+        r.asOf = closedAt + 1;
+        _refused(r, closed);
+        uint256 before = vm.snapshotState();
+        _assign(0, 2);
+        _refused(_outage("a", failing, 0), closed);
+        vm.revertToState(before);
+        _request(_outage("a", failing, 0));
+        _refused(_outage("b", failing, 0), closed);
+        skip(policy.answerSeconds + 1);
+        (, RequestState state) = reallocations.requestOf(JOB, 0);
+        assertEq(uint8(state), uint8(RequestState.Forfeited));
+        _refused(_outage("b", failing, 0), closed);
+    }
+
+    function test_request__closed_by_its_node_before_the_failure_was_long_enough__reverts() external {
+        uint256 assignment = _assign(1, 2);
+        skip(policy.outageSeconds - 1);
+        (, , address node) = escrow.partiesOf(assignment);
+        vm.prank(node);
+        placements.closeAssignment(assignment);
+        skip(1);
+        _refused(
+            _outage(
+                "a",
+                assignment,
+                uint40(vm.getBlockTimestamp() - policy.outageSeconds - (GENESIS + uint40(_epoch()) * EPOCH))
+            ),
+            abi.encodeWithSelector(IReallocations.Reallocations_TooSoon.selector, assignment, vm.getBlockTimestamp())
+        );
+    }
+
+    /// @dev A move that the orchestrator plans isn't turned into a failed slot, nor is what the CSP closes.
+    function test_request__closed_by_orchestrator_or_csp__stays_theirs() external {
+        uint256 before = vm.snapshotState();
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.prank(i == 0 ? orchestrator : accounts.ownerOf(1));
+            placements.closeAssignment(failing);
+            assertFalse(placements.givenUp(failing));
+            _refused(
+                _outage("a", failing, 0),
+                abi.encodeWithSelector(
+                    IReallocations.Reallocations_AlreadyClosed.selector,
+                    failing,
+                    uint40(vm.getBlockTimestamp())
+                )
+            );
+            vm.revertToState(before);
+        }
+    }
+
     function test_request__job_stopped__reverts() external {
         vm.warp(STOP);
         _refused(
@@ -257,10 +347,32 @@ contract ReallocationsTest is ReallocatingWorld {
         Reallocation memory r = _outage("a", failing, 0);
         policy.outageSeconds = 0;
         policy.missedEpochs = 0;
+        policy.maintenanceSeconds = 0;
         _setPolicy();
-        for (r.reason = 0; r.reason < 4; ++r.reason) {
+        uint8[5] memory reasons = [0, 1, 2, 4, 5];
+        for (uint256 i = 0; i < reasons.length; ++i) {
+            r.reason = reasons[i];
             _refused(r, abi.encodeWithSelector(IReallocations.Reallocations_ReasonNotInPolicy.selector, r.reason));
         }
+    }
+
+    function test_request__maintenance__needs_a_policy_with_some() external {
+        Reallocation memory r = _outage("a", failing, 0);
+        r.reason = 4;
+        _request(r);
+        assertEq(escrow.accountOf(failing).closedAt(), r.asOf);
+    }
+
+    function test_request__outcast__needs_a_grave_status_of_licence_or_node() external {
+        Reallocation memory r = _outage("a", failing, 0);
+        r.reason = 3;
+        bytes memory notOutcast = abi.encodeWithSelector(IReallocations.Reallocations_NotOutcast.selector, 1, _node(1));
+        _refused(r, notOutcast);
+        trust.set(Subjects.licence(1), Status.Frozen);
+        _refused(r, notOutcast);
+        trust.set(Subjects.node(_node(1)), Status.Suspended);
+        _request(r);
+        assertEq(escrow.accountOf(failing).closedAt(), r.asOf);
     }
 
     function test_request__open_for_less_than_the_failure_takes__reverts() external {

@@ -72,17 +72,8 @@ contract SchedulesTest is Test {
         uint40 earlier,
         uint40 later
     ) external {
-        uint256[8] memory points;
-        uint256 sum = 0;
-        for (uint256 i = 0; i < 7; ++i) sum += weights[i];
-        vm.assume(sum != 0 && cap != 0 && stepEpochs != 0);
-        bytes memory shares;
-        uint256 acc = 0;
-        for (uint256 i = 0; i < 7; ++i) {
-            acc += weights[i];
-            points[i + 1] = (acc * 1e18) / sum;
-            shares = bytes.concat(shares, bytes8(uint64(points[i + 1])));
-        }
+        (uint256[8] memory points, bytes memory shares) = _table(weights);
+        vm.assume(cap != 0 && stepEpochs != 0);
         this.write(Schedule(0, stepEpochs, cap, shares));
 
         uint256 step = stepEpochs * DAY;
@@ -91,11 +82,26 @@ contract SchedulesTest is Test {
         assertLe(_emission(a), _emission(b), "it never falls");
         assertLe(_emission(b), cap);
         assertEq(_emission(7 * step), cap);
-        if (a < 7 * step) {
-            uint256 k = a / step;
-            uint256 line = points[k] * step + (points[k + 1] - points[k]) * (a - k * step);
-            assertEq(_emission(a), (cap * line) / (1e18 * step));
+        if (a < 7 * step) assertEq(_emission(a), (cap * _line(points, step, a)) / (1e18 * step));
+    }
+
+    /// @dev Seven rising shares of which the last is 1, and a zero before them.
+    function _table(uint64[7] memory weights) private pure returns (uint256[8] memory points, bytes memory shares) {
+        uint256 sum = 0;
+        for (uint256 i = 0; i < 7; ++i) sum += weights[i];
+        vm.assume(sum != 0);
+        uint256 acc = 0;
+        for (uint256 i = 0; i < 7; ++i) {
+            acc += weights[i];
+            points[i + 1] = (acc * 1e18) / sum;
+            shares = bytes.concat(shares, bytes8(uint64(points[i + 1])));
         }
+    }
+
+    /// @dev The share at `secs`, times `step`, on the line between the two points around.
+    function _line(uint256[8] memory points, uint256 step, uint256 secs) private pure returns (uint256) {
+        uint256 k = secs / step;
+        return points[k] * step + (points[k + 1] - points[k]) * (secs - k * step);
     }
 
     function _emission(uint256 secs) private view returns (uint256) {

@@ -65,10 +65,12 @@ contract StatusTableTest is Street {
         SlashLate,
         SlashOracleEarly,
         SlashOracleLate,
-        NewCommittee
+        NewCommittee,
+        EmergencyCommittee,
+        NewKey
     }
 
-    uint256 private constant ACTIONS = 27;
+    uint256 private constant ACTIONS = 29;
     uint256 private constant SERVING = 1;
     uint256 private constant IDLE = 2;
     uint256 private constant UNLINKED = 3;
@@ -262,8 +264,12 @@ contract StatusTableTest is Street {
             bonds.slash(Subjects.licence(UNLINKED), address(token));
         } else if (action == Action.SlashOracleEarly || action == Action.SlashOracleLate) {
             bonds.slash(Subjects.oracle(retired), address(token));
-        } else {
+        } else if (action == Action.NewCommittee) {
             registry.scheduleCommittee(_members(ORACLES), 100);
+        } else if (action == Action.EmergencyCommittee) {
+            registry.replaceCommittee(_members(ORACLES));
+        } else {
+            _bindKey(seated, 0xF2E5, 1);
         }
         return 1;
     }
@@ -416,18 +422,27 @@ contract StatusTableTest is Street {
 
     /// @dev A member of no committee, so that its bond can be withdrawn.
     function _admitRetired() private {
-        uint256 key = 0x5EED;
+        (bytes32 r, bytes32 vs) = _keyConsent(retired, 0x5EED, 0);
+        registry.admit(retired, vm.addr(0x5EED), retired, type(uint64).max, r, vs);
+    }
+
+    function _bindKey(address member, uint256 key, uint256 nonce) private {
+        (bytes32 r, bytes32 vs) = _keyConsent(member, key, nonce);
+        vm.prank(member);
+        registry.rotateSigner(vm.addr(key), type(uint64).max, r, vs);
+    }
+
+    function _keyConsent(address member, uint256 key, uint256 nonce) private view returns (bytes32 r, bytes32 vs) {
         bytes32 consent = keccak256(
             abi.encode(
                 keccak256("SignerConsent(address member,address signer,uint256 nonce,uint64 deadline)"),
-                retired,
+                member,
                 vm.addr(key),
-                0,
+                nonce,
                 type(uint64).max
             )
         );
-        (bytes32 r, bytes32 vs) = vm.signCompact(key, _typed("Epochal OracleRegistry", address(registry), consent));
-        registry.admit(retired, vm.addr(key), retired, type(uint64).max, r, vs);
+        return vm.signCompact(key, _typed("Epochal OracleRegistry", address(registry), consent));
     }
 
     /// @dev A bond whose withdrawal was asked for, and is due by the time that the table is tried.

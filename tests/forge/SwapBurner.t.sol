@@ -74,22 +74,36 @@ contract SwapBurnerTest is Test {
 
     function test_swap_and_burn__again_at_once__cools_down() external {
         _average();
-        burner.swapAndBurn(address(dollar), 1e6, 0);
+        burner.swapAndBurn(address(dollar), MOST, 0);
         vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_CoolingDown.selector, block.timestamp + 600));
-        burner.swapAndBurn(address(dollar), 1e6, 0);
+        burner.swapAndBurn(address(dollar), MOST, 0);
         skip(600);
-        burner.swapAndBurn(address(dollar), 1e6, 0);
+        burner.swapAndBurn(address(dollar), MOST, 0);
     }
 
-    function test_swap_and_burn__amount_out_of_bounds__is_refused() external {
+    /// @dev Nobody keeps the cooldown running with dust: a swap takes all that may be swapped.
+    function test_swap_and_burn__less_than_there_is__is_refused() external {
         _average();
-        for (uint256 i = 0; i < 2; ++i) {
-            uint256 amount = i == 0 ? 0 : uint256(MOST) + 1;
-            vm.expectRevert(
-                abi.encodeWithSelector(ISwapBurner.SwapBurner_AmountOutOfBounds.selector, amount, uint256(MOST))
-            );
-            burner.swapAndBurn(address(dollar), amount, 0);
-        }
+        vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_AmountTooLow.selector, MOST - 1, MOST));
+        burner.swapAndBurn(address(dollar), MOST - 1, 0);
+        uint256 before = dollar.balanceOf(address(burner));
+        burner.swapAndBurn(address(dollar), type(uint256).max, 0);
+        assertEq(dollar.balanceOf(address(burner)), before - MOST);
+    }
+
+    function test_swap_and_burn__less_here_than_the_bound__takes_all() external {
+        burner.setRoute(address(dollar), type(uint112).max);
+        _average();
+        uint256 here = dollar.balanceOf(address(burner));
+        vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_AmountTooLow.selector, here - 1, here));
+        burner.swapAndBurn(address(dollar), here - 1, 0);
+        vm.prank(address(burner));
+        dollar.transfer(address(1), here - MOST);
+        burner.swapAndBurn(address(dollar), MOST, 0);
+        assertEq(dollar.balanceOf(address(burner)), 0);
+    }
+
+    function test_swap_and_burn__nothing_here__is_refused() external {
         SwapBurner empty = new SwapBurner(
             address(authority),
             IUniswapV2Router(address(exchange)),
@@ -97,9 +111,7 @@ contract SwapBurnerTest is Test {
             settings
         );
         empty.setRoute(address(dollar), MOST);
-        vm.expectRevert(
-            abi.encodeWithSelector(ISwapBurner.SwapBurner_InsufficientBalance.selector, uint256(1), uint256(0))
-        );
+        vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_NothingToSwap.selector, address(dollar)));
         empty.swapAndBurn(address(dollar), 1, 0);
     }
 
@@ -120,12 +132,12 @@ contract SwapBurnerTest is Test {
 
     function test_swap_and_burn__observation_due__is_made() external {
         _average();
-        burner.swapAndBurn(address(dollar), 1e6, 0);
+        burner.swapAndBurn(address(dollar), MOST, 0);
         (PriceObservation memory older, PriceObservation memory newer) = burner.observationsOf(address(dollar));
         assertEq(older.time, block.timestamp - HOUR);
         assertEq(newer.time, block.timestamp);
         skip(600);
-        burner.swapAndBurn(address(dollar), 1e6, 0);
+        burner.swapAndBurn(address(dollar), MOST, 0);
         (, newer) = burner.observationsOf(address(dollar));
         assertEq(newer.time, block.timestamp - 600, "not before it is due");
     }
@@ -229,6 +241,8 @@ contract SwapBurnerTest is Test {
         uint40 amount,
         uint40 ahead
     ) external {
+        uint256 swapped = 1e6 + (amount % (MOST - 1e6));
+        burner.setRoute(address(dollar), uint112(swapped));
         burner.observe(address(dollar));
         uint256 weighted = 0;
         uint256 period = 0;
@@ -239,7 +253,6 @@ contract SwapBurnerTest is Test {
             skip(wait);
             _buyAhead(trades[i] % 50e9);
         }
-        uint256 swapped = 1e6 + (amount % (MOST - 1e6));
         uint256 least = burner.leastOut(address(dollar), swapped);
         assertApproxEqRel(least, (swapped * (weighted / period) * 97) / 100 / 1e12, 1e9, "97 % of the average");
         _buyAhead(ahead % 500e9);

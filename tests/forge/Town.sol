@@ -35,6 +35,8 @@ import {Reallocations} from "../../contracts/placing/Reallocations.sol";
 import {OraclePay} from "../../contracts/rewards/OraclePay.sol";
 import {TrustRegistry} from "../../contracts/trust/TrustRegistry.sol";
 
+// solhint-disable max-states-count, function-max-lines
+
 /// @dev A whole network of real contracts, governed by the contract that inherits this, with keys for its oracles. Spans are
 /// those of a thousand-second epoch.
 abstract contract Town is Test {
@@ -123,7 +125,7 @@ abstract contract Town is Test {
             _bondSettings()
         );
         accounts = new CspAccounts(escrowAt);
-        credentials = new Credentials(address(authority));
+        credentials = new Credentials(address(authority), ITrustRegistry(address(trust)));
         address[] memory tokens = new address[](1);
         tokens[0] = address(token);
         admission = new Admission(

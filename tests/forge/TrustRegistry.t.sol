@@ -66,7 +66,7 @@ contract TrustRegistryTest is Test {
     }
 
     function test_impose__subject_evidence_or_reason_missing__is_refused() external {
-        uint256[2] memory wrong = [uint256(9), (uint256(5) << 248) | 1];
+        uint256[2] memory wrong = [uint256(9), (uint256(6) << 248) | 1];
         for (uint256 i = 0; i < wrong.length; ++i) {
             uint8 kind = uint8(wrong[i] >> 248);
             vm.expectRevert(abi.encodeWithSelector(ITrustRegistry.TrustRegistry_UnknownKind.selector, kind));

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// A compiler that stays warm for hundreds of mutants, and makes code for the tests' files alone.
+// A compiler that stays warm for hundreds of mutants, and makes what tests need alone.
 //   node compiler.js serve SOCKET        answers until its standard input closes
 //   node compiler.js --standard-json     (as forge's `solc`) asks the one at $MUTATION_COMPILER; else scripts/solc
 'use strict';
@@ -16,14 +16,6 @@ const LIMIT = 60;
 function narrowed(text) {
   const input = JSON.parse(text);
   const wanted = input.settings.outputSelection;
-  for (const file of Object.keys(wanted)) {
-    if (!file.startsWith('tests/')) wanted[file] = { '*': ['abi'], '': wanted[file][''] || [] };
-  }
-  if (wanted['*']) {
-    const all = wanted['*'];
-    delete wanted['*'];
-    for (const file of Object.keys(input.sources)) wanted[file] = file.startsWith('tests/') ? all : { '*': ['abi'] };
-  }
   // Forge asks for metadata only to show it.
   for (const file of Object.keys(wanted)) {
     for (const name of Object.keys(wanted[file])) {

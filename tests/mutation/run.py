@@ -49,9 +49,6 @@ COPIED: Final = (
     "cli",
     "benchmarks",
 )
-# The old code generator and no optimizer: the same meaning, in a fraction of the time. Where the stack is too deep for
-# it, the new one, optimizing as little as it can.
-LEGACY: Final = {"FOUNDRY_VIA_IR": "false", "FOUNDRY_OPTIMIZER": "false"}
 FUZZ_RUNS: Final = {"FOUNDRY_FUZZ_RUNS": "64", "FOUNDRY_INVARIANT_RUNS": "16", "FOUNDRY_INVARIANT_DEPTH": "40"}
 LEAST_SECONDS: Final = 60
 NOTICED: Final = ("killed", "timeout")
@@ -63,7 +60,6 @@ class Group:
     files: list[str]
     forge: list[str] = field(default_factory=list)
     pytest: list[str] = field(default_factory=list)
-    legacy: bool = False
 
 
 class Worker:
@@ -71,7 +67,6 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
-        self.slow: set[str] = set()
         for name in COPIED:
             if (ROOT / name).is_dir():
                 shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".cache"))
@@ -114,22 +109,8 @@ class Worker:
 
     def test(self, group: Group, limit: float) -> tuple[str, str]:
         """(outcome, which step noticed)."""
-        legacy = group.legacy and group.name not in self.slow
         for path in group.forge:
-            more = LEGACY if legacy else {"FOUNDRY_PROFILE": "mutation"}
-            cache = "legacy" if legacy else "ir"
-            command = [
-                "forge",
-                "test",
-                "--fail-fast",
-                "--match-path",
-                path,
-                "--out",
-                f".build/{cache}/out",
-                "--cache-path",
-                f".build/{cache}/cache",
-            ]
-            code, text = self._run(command, limit, more)
+            code, text = self._run(["forge", "test", "--fail-fast", "--match-path", path], limit)
             if "ompiler run failed" in text or "Encountered invalid solc version" in text:
                 return "refused", "the compiler"
             if code != 0:
@@ -147,7 +128,7 @@ class Worker:
                 "-q",
                 *group.pytest,
             ]
-            code, text = self._run(command, limit, {})
+            code, text = self._run(command, limit)
             if (
                 "CompilationFailed" in text
                 or "ParserError" in text
@@ -161,9 +142,9 @@ class Worker:
                 return ("timeout" if code is None else "killed"), failed
         return "survived", ""
 
-    def _run(self, command: list[str], limit: float, more: dict[str, str]) -> tuple[int | None, str]:
+    def _run(self, command: list[str], limit: float) -> tuple[int | None, str]:
         process = subprocess.Popen(
-            command, cwd=self.root, env=self.environment | more, text=True,
+            command, cwd=self.root, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -245,10 +226,6 @@ def _campaign(groups: list[Group], known: dict[str, dict[str, Any]], options: ar
                 if group.name not in limits:
                     began = time.monotonic()
                     outcome, by = worker.test(group, 3600)
-                    if outcome == "refused" and group.legacy:  # the stack is too deep for the old generator
-                        worker.slow.add(group.name)
-                        began = time.monotonic()
-                        outcome, by = worker.test(group, 3600)
                     spent = time.monotonic() - began
                     if outcome != "survived":
                         print(f"mutation: {group.name}: fails without any mutant ({outcome}, {by})", flush=True)

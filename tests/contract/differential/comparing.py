@@ -79,7 +79,7 @@ class Compared:
         ):
             bond = self.model.bonds.of[licence]
             theirs = {"balance": int(raw[2:66], 16), "reserved": int(raw[66:130], 16)}
-            ours = {"balance": bond.balance, "reserved": sum(bond.reserved.values())}
+            ours = {"balance": bond.balance, "reserved": bond.kept}
             _same(f"at {self.world.now - GENESIS}: bond of licence {licence}", theirs, ours)
 
     def _balances(self, burnable: ContractFunction) -> dict[str, int]:
@@ -120,7 +120,7 @@ class Compared:
         for licence in self.linked:
             bond = model.bonds.of[licence.id]
             view = bonds.bondOf(LICENCE | licence.id, token).call()
-            assert view[:2] == (bond.balance, sum(bond.reserved.values())), f"bond of licence {licence.id}"
+            assert view[:2] == (bond.balance, bond.kept), f"bond of licence {licence.id}"
         for key, account in model.accounts.items():
             bond = model.bonds.of[account.licence]
             theirs = tuple(bonds.penaltyOf(account.licence, token, key).call())

@@ -12,15 +12,26 @@ import {Timing} from "../../../contracts/libraries/Timing.sol";
 /// @dev Says of each subject what it was told to say, and remembers the last suspension.
 contract FakeTrust {
     mapping(uint256 subject => Status) public statusOf;
+    mapping(uint256 subject => bool) public blacklistFinal;
     bytes32 public lastEvidence;
 
     function set(uint256 subject, Status status) external {
         statusOf[subject] = status;
     }
 
+    function blacklistForGood(uint256 subject) external {
+        statusOf[subject] = Status.Blacklisted;
+        blacklistFinal[subject] = true;
+    }
+
     function suspendFor(uint256 subject, bytes32 evidence) external {
         statusOf[subject] = Status.Suspended;
         lastEvidence = evidence;
+    }
+
+    /// @dev Only whether a status is in force, and only the gravest one.
+    function standingOf(uint256 subject, Status status) external view returns (uint40 until, uint40, uint8) {
+        if (statusOf[subject] == status) until = type(uint40).max;
     }
 }
 

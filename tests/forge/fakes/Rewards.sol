@@ -52,6 +52,11 @@ contract RewardNeighbours {
         return (supplies[kind], 0);
     }
 
+    /// @dev Only whether a status is in force, and only the gravest one.
+    function standingOf(uint256 subject, Status status) external view returns (uint40 until, uint40, uint8) {
+        if (statusOf[subject] == status) until = type(uint40).max;
+    }
+
     function timing() external view returns (Timing memory t) {
         t.genesis = GENESIS;
         t.epochLength = EPOCH_LENGTH;

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+// It reverts with Uniswap's own words.
+// solhint-disable gas-custom-errors, avoid-low-level-calls
+
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 /// @dev The arithmetic of Uniswap V2's pair, without liquidity tokens: reserves, cumulative prices, the invariant with its fee

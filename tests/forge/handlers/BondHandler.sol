@@ -15,8 +15,11 @@ abstract contract BondHandler is World {
     }
 
     function askForBond(uint256 seed, uint256 amount) external act {
-        uint256 subject = bonded(seed % (NODES + MEMBERS));
-        bytes memory data = abi.encodeCall(bonds.requestWithdrawal, (subject, address(token), amount % 1e20));
+        uint256 subject = _choose(seed, _isUnasked);
+        uint256 balance = bonds.bondOf(subject, address(token)).balance;
+        // At times more than there is, or nothing, which takes a request back.
+        amount %= balance + balance / 8 + 2;
+        bytes memory data = abi.encodeCall(bonds.requestWithdrawal, (subject, address(token), amount));
         _call(
             "askForBond",
             _holder(subject),
@@ -29,8 +32,10 @@ abstract contract BondHandler is World {
 
     /// @dev Nothing leaves while a status stands, before the delay, or what is reserved.
     function withdrawBond(uint256 seed) external act {
-        uint256 subject = bonded(seed % (NODES + MEMBERS));
+        uint256 subject = _choose(seed, _isAsked);
         BondView memory b = bonds.bondOf(subject, address(token));
+        // Few would else be due before they serve again.
+        if (b.requested != 0 && _now() < b.availableAt && (seed >> 16) % 4 == 0) _pass(b.availableAt - _now());
         bytes memory data = abi.encodeCall(bonds.withdraw, (subject, address(token), BONDER));
         uint256 before = token.balanceOf(BONDER);
         bool good = _call(
@@ -54,7 +59,7 @@ abstract contract BondHandler is World {
     }
 
     function slash(uint256 seed) external act {
-        uint256 subject = bonded(seed % (NODES + MEMBERS));
+        uint256 subject = _choose(seed, _isSlashable);
         bool due = trust.slashable(subject);
         uint256 balance = bonds.bondOf(subject, address(token)).balance;
         uint256 waiting = bonds.burnable(address(token));
@@ -77,6 +82,24 @@ abstract contract BondHandler is World {
     /// @dev All subjects that have bonds.
     function bonded(uint256 i) public pure returns (uint256) {
         return i < NODES ? Subjects.licence(i + 1) : Subjects.oracle(members(i - NODES));
+    }
+
+    /// @dev A subject that may have a bond, see {_pick}.
+    function _choose(uint256 seed, function(uint256) view returns (bool) wanted) private view returns (uint256) {
+        return bonded(_pick(seed, NODES + MEMBERS, wanted));
+    }
+
+    function _isUnasked(uint256 place) private view returns (bool) {
+        BondView memory b = bonds.bondOf(bonded(place), address(token));
+        return b.balance != 0 && b.requested == 0 && (place >= NODES || licences.nodeOf(1 + place) == address(0));
+    }
+
+    function _isAsked(uint256 place) private view returns (bool) {
+        return bonds.bondOf(bonded(place), address(token)).requested != 0;
+    }
+
+    function _isSlashable(uint256 place) private view returns (bool) {
+        return trust.slashable(bonded(place)) && bonds.bondOf(bonded(place), address(token)).balance != 0;
     }
 
     function _holder(uint256 subject) private view returns (address) {

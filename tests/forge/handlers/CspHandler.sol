@@ -28,25 +28,23 @@ abstract contract CspHandler is World {
 
     function create(uint256 seed, uint96 price, uint256 start, uint256 length) external act {
         if (escrow.jobCount() == MOST_JOBS) return;
-        JobTerms memory terms = _terms(seed, price, _now() + (start % 601), length % 9_000);
+        JobTerms memory terms = _terms(seed, price, _now() + (start % 601), length % (length % 8 < 4 ? 3_000 : 20_000));
         uint48 account = uint48(_in(seed >> 64, 1, ACCOUNTS));
         address owner = accounts.ownerOf(account);
         address caller = seed % 4 == 0 ? DELEGATE : owner;
         // Few delegates would else be in office with enough of a limit just when a job is created.
         if (caller == DELEGATE && (seed >> 4) % 2 == 0) _appoint(account, 15, uint40(_now() + 5_000), 1e30);
-        bool good = _call(
-            caller == owner ? "create" : "createAsDelegate",
-            caller,
-            address(escrow),
-            abi.encodeCall(escrow.createJob, (account, terms)),
-            _refusals(account, caller, owner, terms.token, escrow.rules().depositFor(terms))
-        );
-        if (good) termsOf[escrow.jobCount()] = terms;
+        bytes memory refusals = _refusals(account, caller, owner, terms.token, escrow.rules().depositFor(terms));
+        bytes memory data = abi.encodeCall(escrow.createJob, (account, terms));
+        string memory name = caller == owner ? "create" : "createAsDelegate";
+        if (_call(name, caller, address(escrow), data, refusals)) termsOf[escrow.jobCount()] = terms;
     }
 
     function grow(uint64 job, uint256 seed) external act {
-        (bool found, JobView memory j) = _job(job);
-        if (!found || j.leaving || _now() >= j.stop) return;
+        if (escrow.jobCount() == 0) return;
+        job = _runningJob(job);
+        JobView memory j = lens.jobOf(job);
+        if (j.leaving || _now() >= j.stop) return;
         uint32 slots = j.slots + uint32(seed % (MOST_SLOTS + 1 - j.slots));
         uint40 endsAt = j.stop + uint40((seed >> 8) % 3 == 0 ? 0 : (seed >> 16) % 3_000);
         address caller = (seed >> 32) % 4 == 0 ? DELEGATE : j.owner;
@@ -59,8 +57,8 @@ abstract contract CspHandler is World {
             "grow",
             caller,
             address(escrow),
-            abi.encodeCall(escrow.growJob, (_jobId(job), slots, endsAt)),
-            clean(_jobId(job)) ? bytes.concat(shape, refusals) : ANY
+            abi.encodeCall(escrow.growJob, (job, slots, endsAt)),
+            clean(job) ? bytes.concat(shape, refusals) : ANY
         );
     }
 
@@ -84,9 +82,10 @@ abstract contract CspHandler is World {
     }
 
     function shrink(uint64 job, uint32 slots, bool asDelegate) external act {
-        (bool found, JobView memory j) = _job(job);
-        if (!found || j.leaving || _now() >= j.stop || j.slots == 1) return;
-        job = _jobId(job);
+        if (escrow.jobCount() == 0) return;
+        job = _runningJob(job);
+        JobView memory j = lens.jobOf(job);
+        if (j.leaving || _now() >= j.stop || j.slots == 1) return;
         _call(
             "shrink",
             asDelegate ? DELEGATE : j.owner,

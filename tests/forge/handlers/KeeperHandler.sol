@@ -61,7 +61,7 @@ abstract contract KeeperHandler is World {
 
     function release(uint256 which) external act {
         if (assignments.length == 0) return;
-        uint256 id = assignments[which % assignments.length];
+        uint256 id = assignments[_pick(which, assignments.length, _holds)];
         uint40 before = lens.assignmentOf(id).held;
         bytes memory data = abi.encodeCall(escrow.releaseHeld, (_one(id)));
         _call("release", STRANGER, address(escrow), data, NONE);
@@ -124,6 +124,10 @@ abstract contract KeeperHandler is World {
                 ? abi.encodeCall(escrow.settleAndClaim, (p.epoch, p.ids[i], p.earned[i], p.accounted[i], proof))
                 : abi.encodeCall(escrow.settle, (p.epoch, p.ids[i], p.earned[i], p.accounted[i], proof));
         _call("settle", STRANGER, address(escrow), data, NONE);
+    }
+
+    function _holds(uint256 place) private view returns (bool) {
+        return lens.assignmentOf(assignments[place]).held != 0;
     }
 
     /// @dev Settles leaves from `first` on, at most to `last`, of one job at one depth.

@@ -16,9 +16,8 @@ import {World} from "./World.sol";
 abstract contract NodeHandler is World {
     function assign(uint64 job, uint32 slot, uint256 node) external act {
         if (!_placeable(job)) return;
-        job = _jobId(job);
-        slot %= lens.jobOf(job).slots;
-        uint256 licence = 1 + (node % NODES);
+        uint256 licence;
+        (job, slot, licence) = _opening(job, slot, node);
         (bytes memory errors, bool refused) = _refusals(job, slot, licence);
         if (!_call("assign", ORCHESTRATOR, address(placements), _acceptance(job, slot, licence), errors)) return;
         _check(!refused, "assigned against a rule");
@@ -27,50 +26,18 @@ abstract contract NodeHandler is World {
 
     function assignByOffer(uint64 job, uint32 slot, uint256 node, uint256 seed) external act {
         if (!_placeable(job)) return;
-        job = _jobId(job);
-        slot %= lens.jobOf(job).slots;
-        uint256 licence = 1 + (node % NODES);
-        JobTerms memory t = termsOf[job];
-        bytes32 policy = keccak256(abi.encode(t.policy));
-        StandingOffer memory offer = StandingOffer({
-            licence: licence,
-            orchestrator: ORCHESTRATOR,
-            token: t.token,
-            minPrice: seed % 8 == 0 ? t.price + 1 : t.price,
-            policy: policy,
-            capacity: uint32(1 + (seed % 2)),
-            nonce: placements.offerNonce(licence) + (seed % 8 == 1 ? 1 : 0),
-            expiry: uint64(_now())
-        });
-        bytes32 hash = keccak256(
-            abi.encode(
-                keccak256(
-                    "StandingOffer(uint256 licence,address orchestrator,address token,uint96 minPrice,bytes32 policy,uint32 capacity,uint64 nonce,uint64 expiry)"
-                ),
-                offer
-            )
-        );
-        hash = _typed("Epochal Placements", address(placements), hash);
-        (bytes32 r, bytes32 vs) = vm.signCompact(nodeKeys[licence - 1], hash);
+        uint256 licence;
+        (job, slot, licence) = _opening(job, slot, node);
+        StandingOffer memory offer = _offer(job, licence, seed);
         (bytes memory errors, bool refused) = _refusals(job, slot, licence);
-        bool good = _call(
-            "assignByOffer",
-            ORCHESTRATOR,
-            address(placements),
-            abi.encodeCall(
-                placements.assignByOffer,
-                (job, slot, offer, ShownTerms(t.token, t.price, policy, t.intent), r, vs)
-            ),
-            bytes.concat(
-                errors,
-                abi.encodePacked(
-                    IPlacements.Placements_OfferCapacityReached.selector,
-                    IPlacements.Placements_OfferRevoked.selector,
-                    IPlacements.Placements_OfferPriceUnmet.selector
-                )
-            )
+        errors = abi.encodePacked(
+            errors,
+            IPlacements.Placements_OfferCapacityReached.selector,
+            IPlacements.Placements_OfferRevoked.selector,
+            IPlacements.Placements_OfferPriceUnmet.selector
         );
-        if (!good) return;
+        bytes memory data = _acceptanceOfOffer(job, slot, offer);
+        if (!_call("assignByOffer", ORCHESTRATOR, address(placements), data, errors)) return;
         _check(
             !refused && seed % 8 > 1 && licences.openAssignments(licence) <= offer.capacity,
             "an offer was stretched"
@@ -95,7 +62,7 @@ abstract contract NodeHandler is World {
 
     function closeAssignment(uint256 which, uint256 who) external act {
         if (assignments.length == 0) return;
-        uint256 id = assignments[which % assignments.length];
+        uint256 id = _openAssignment(which);
         AssignmentView memory a = lens.assignmentOf(id);
         JobView memory j = lens.jobOf(AssignmentIds.jobOf(id));
         address[6] memory parties = [ORCHESTRATOR, j.owner, a.payee, a.node, DELEGATE, STRANGER];
@@ -127,7 +94,7 @@ abstract contract NodeHandler is World {
         _look(id);
     }
 
-    /// @dev A holder leaves with his licence, or links it again.
+    /// @dev A holder leaves with his licence, seldom, or links it again; while it serves, always in vain.
     function move(uint256 which) external act {
         uint256 licence = 1 + (which % NODES);
         address holder = licences.ownerOf(licence);
@@ -140,6 +107,7 @@ abstract contract NodeHandler is World {
             ++done["link"];
             return;
         }
+        if (licences.openAssignments(licence) == 0 && (which >> 8) % 2 != 0) return;
         bool good = _call(
             "unlink",
             holder,
@@ -188,6 +156,61 @@ abstract contract NodeHandler is World {
         data = abi.encodeCall(placements.assign, (p, r, vs));
     }
 
+    /// @dev A standing offer that fits the job; at times its price is too high, or it was revoked.
+    function _offer(uint64 job, uint256 licence, uint256 seed) private view returns (StandingOffer memory) {
+        JobTerms memory t = termsOf[job];
+        return
+            StandingOffer({
+                licence: licence,
+                orchestrator: ORCHESTRATOR,
+                token: t.token,
+                minPrice: seed % 8 == 0 ? t.price + 1 : t.price,
+                policy: keccak256(abi.encode(t.policy)),
+                capacity: uint32(1 + (seed % 2)),
+                nonce: placements.offerNonce(licence) + (seed % 8 == 1 ? 1 : 0),
+                expiry: uint64(_now())
+            });
+    }
+
+    /// @dev The orchestrator's call, with the node's signature under its offer.
+    function _acceptanceOfOffer(
+        uint64 job,
+        uint32 slot,
+        StandingOffer memory offer
+    ) private view returns (bytes memory data) {
+        bytes32 hash = keccak256(
+            abi.encode(
+                keccak256(
+                    "StandingOffer(uint256 licence,address orchestrator,address token,uint96 minPrice,bytes32 policy,uint32 capacity,uint64 nonce,uint64 expiry)"
+                ),
+                offer
+            )
+        );
+        hash = _typed("Epochal Placements", address(placements), hash);
+        (bytes32 r, bytes32 vs) = vm.signCompact(nodeKeys[offer.licence - 1], hash);
+        JobTerms memory t = termsOf[job];
+        ShownTerms memory shown = ShownTerms(t.token, t.price, offer.policy, t.intent);
+        data = abi.encodeCall(placements.assignByOffer, (job, slot, offer, shown, r, vs));
+    }
+
+    /// @dev A job that runs, a slot of it that is free and a licence that is linked, where there are any; see {_pick}.
+    function _opening(uint64 job, uint32 slot, uint256 node) private view returns (uint64, uint32, uint256) {
+        job = _runningJob(job);
+        uint32 slots = lens.jobOf(job).slots;
+        slot %= slots;
+        for (uint32 i = 0; i < slots && node % 8 != 0 && _isTaken(job, slot); ++i) slot = (slot + 1) % slots;
+        return (job, slot, 1 + _pick(node, NODES, _isLinked));
+    }
+
+    function _isLinked(uint256 place) private view returns (bool) {
+        return licences.nodeOf(1 + place) != address(0);
+    }
+
+    function _isTaken(uint64 job, uint32 slot) private view returns (bool) {
+        uint32 generation = escrow.generations(job, slot);
+        return generation != 0 && lens.assignmentOf(AssignmentIds.pack(job, slot, generation)).closedAt == 0;
+    }
+
     function _placeable(uint64 job) private view returns (bool) {
         return escrow.jobCount() != 0 && assignments.length < MOST_ASSIGNMENTS && job != type(uint64).max;
     }
@@ -205,10 +228,7 @@ abstract contract NodeHandler is World {
         if (_now() < j.startsAt || _now() >= j.stop) {
             errors = abi.encodePacked(errors, IJobEscrow.JobEscrow_JobNotRunning.selector);
         }
-        uint32 generation = escrow.generations(job, slot);
-        if (generation != 0 && lens.assignmentOf(AssignmentIds.pack(job, slot, generation)).closedAt == 0) {
-            errors = abi.encodePacked(errors, IJobEscrow.JobEscrow_SlotTaken.selector);
-        }
+        if (_isTaken(job, slot)) errors = abi.encodePacked(errors, IJobEscrow.JobEscrow_SlotTaken.selector);
         address node = licences.nodeOf(licence);
         if (node == address(0)) errors = abi.encodePacked(errors, INodeLicense.NodeLicense_NotLinked.selector);
         if (

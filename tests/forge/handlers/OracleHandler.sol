@@ -14,19 +14,14 @@ abstract contract OracleHandler is World {
 
     /// @dev A report is made final, or left pending.
     function report(uint256 seed) external act {
-        (, , uint40 finalAt) = attestations.pendingReport();
-        if (finalAt != 0) _pass(finalAt - _now());
-        uint256 over = (_now() - genesis) / EPOCH;
-        if (over == 0 || (assignments.length == 0 && oraclePay.payPerEpoch() == 0)) return;
-        uint64 epoch = uint64(over - 1 - (seed % 8 == 0 && over > 1 ? 1 : 0));
-        if (everFinal && epoch <= lastEpoch) return;
-        _submit(_drawn(epoch, seed));
-        if (seed % 4 != 1) _pass(candidateFinalAt - _now());
+        if (_report(seed) && seed % 4 != 1) _pass(candidateFinalAt - _now());
     }
 
     /// @dev The guardian vetoes, once for an epoch.
-    function veto(uint256) external act {
+    function veto(uint256 seed) external act {
         (uint64 epoch, , uint40 finalAt) = attestations.pendingReport();
+        // Seldom would else anything be pending just now.
+        if (finalAt == 0 && seed % 4 != 0 && _report(seed)) (epoch, , finalAt) = attestations.pendingReport();
         bytes memory expected =
             finalAt == 0 ? abi.encodePacked(IAttestations.Attestations_NothingPending.selector) : bytes(NONE);
         if (_vetoed[epoch] || candidateFinalAt > _now() + 50) {
@@ -82,6 +77,23 @@ abstract contract OracleHandler is World {
         }
         bytes memory data = abi.encodeCall(attestations.submit, (r, bits, signatures));
         _forbidden("stolenKeys", STRANGER, address(attestations), data);
+    }
+
+    /// @dev Submits what comes after the last report, if anything is over; half of the draws wait for it.
+    function _report(uint256 seed) private returns (bool) {
+        (, , uint40 finalAt) = attestations.pendingReport();
+        if (finalAt != 0) _pass(finalAt - _now());
+        if (assignments.length == 0 && oraclePay.payPerEpoch() == 0) return false;
+        uint256 next = everFinal ? lastEpoch + 1 : 0;
+        uint256 over = (_now() - genesis) / EPOCH;
+        if (over <= next) {
+            if ((seed >> 8) % 2 == 0) return false;
+            over = next + 1;
+            _pass(genesis + over * EPOCH - _now());
+        }
+        uint64 epoch = uint64(seed % 8 == 0 && over - 1 > next ? over - 2 : over - 1);
+        _submit(_drawn(epoch, seed));
+        return true;
     }
 
     // Also for probes

@@ -2,7 +2,6 @@
 pragma solidity 0.8.37;
 
 import {DutyView} from "../../../contracts/interfaces/IOraclePay.sol";
-import {Status} from "../../../contracts/interfaces/ITrustRegistry.sol";
 import {Subjects} from "../../../contracts/libraries/Subjects.sol";
 import {Trees} from "../Trees.sol";
 import {World} from "./World.sol";
@@ -36,7 +35,7 @@ abstract contract PayHandler is World {
         uint256 pot = token.balanceOf(address(oraclePay));
         uint256 due = 0;
         for (uint256 i = 0; i < who.length; ++i) {
-            if (trust.statusOf(Subjects.oracle(who[i])) != Status.Frozen) due += oraclePay.dutyOf(who[i]).owed;
+            if (!_frozen(Subjects.oracle(who[i]))) due += oraclePay.dutyOf(who[i]).owed;
         }
         _call("claimDuty", STRANGER, address(oraclePay), abi.encodeCall(oraclePay.claim, (who)), NONE);
         uint256 paid = pot - token.balanceOf(address(oraclePay));

@@ -17,6 +17,7 @@ import {World} from "./World.sol";
 /// @dev The committee asks for other nodes, singly and in batches, also for what it may not ask; answers come from
 /// {NodeHandler}, in time or late.
 abstract contract ReallocationHandler is World {
+    uint8 private constant OUTAGE = 2;
     uint256 private _requests;
     bytes private _last;
 
@@ -27,14 +28,12 @@ abstract contract ReallocationHandler is World {
         uint64 epoch = uint64((_now() - genesis) / EPOCH);
         for (uint256 i = 0; i < asked.length; ++i) {
             uint256 draw = uint256(keccak256(abi.encode(seed, i)));
-            uint256 id = assignments[draw % assignments.length];
-            uint256 asOf = genesis + epoch * EPOCH + ((draw >> 16) % (((_now() - genesis) % EPOCH) + 1));
-            if ((draw >> 32) % 8 == 0) asOf = draw % 2 == 0 ? asOf + 2_000 : asOf - 1_000;
+            uint256 id = _openAssignment(draw);
             asked[i] = Reallocation({
                 id: bytes32(++_requests),
                 assignment: id,
-                reason: uint8(_in(draw >> 40, 1, 4)),
-                asOf: uint40(asOf)
+                reason: (draw >> 48) % 2 == 0 ? OUTAGE : uint8(_in(draw >> 40, 1, 4)),
+                asOf: _asOf(id, draw >> 16)
             });
             leaves[i] = reallocations.leafOf(asked[i]);
         }
@@ -57,14 +56,11 @@ abstract contract ReallocationHandler is World {
 
     function reopen(uint256 which, bool byStranger) external act {
         if (assignments.length == 0) return;
-        uint256 id = assignments[which % assignments.length];
+        uint256 id = assignments[_pick(which, assignments.length, _isForfeited)];
         (uint64 job, uint32 slot) = (AssignmentIds.jobOf(id), uint32(id >> 32));
         (, RequestState state) = reallocations.requestOf(job, slot);
         bytes memory data = abi.encodeCall(reallocations.reopenSlot, (job, slot));
-        if (byStranger) {
-            _forbidden("reopenForeign", STRANGER, address(reallocations), data);
-            return;
-        }
+        if (byStranger) _forbidden("reopenForeign", STRANGER, address(reallocations), data);
         bool good = _call(
             "reopen",
             lens.jobOf(job).owner,
@@ -113,7 +109,13 @@ abstract contract ReallocationHandler is World {
             if (!reallocations.carriedOut(asked[i].id)) continue;
             if (i == 0) _last = one;
             AssignmentView memory a = lens.assignmentOf(asked[i].assignment);
-            _check(before[i].closedAt == 0 && a.closedAt == asked[i].asOf, "closed as of another time");
+            if (before[i].closedAt == 0) {
+                _check(a.closedAt == asked[i].asOf, "closed as of another time");
+            } else {
+                _check(placements.givenUp(a.id) && asked[i].asOf <= a.closedAt, "asked for what was closed before");
+                _check(a.closedAt == before[i].closedAt, "a closed past was rewritten");
+                ++done["reallocatedAfterGivingUp"];
+            }
             _check(asked[i].asOf + EPOCH > _now() && asked[i].asOf <= _now(), "a closed past was rewritten");
             _look(a.id);
             ++done["reallocated"];
@@ -123,6 +125,21 @@ abstract contract ReallocationHandler is World {
     function _idsOf(Reallocation[] memory asked) private pure returns (uint256[] memory ids) {
         ids = new uint256[](asked.length);
         for (uint256 i = 0; i < ids.length; ++i) ids[i] = asked[i].assignment;
+    }
+
+    /// @dev A time since the assignment's opening in the epoch that runs; one draw in eight is long past or far away.
+    function _asOf(uint256 id, uint256 draw) private view returns (uint40) {
+        uint256 from = _now() - ((_now() - genesis) % EPOCH);
+        uint256 openedAt = lens.assignmentOf(id).openedAt;
+        if (openedAt > from) from = openedAt;
+        if ((draw >> 16) % 8 == 0) return uint40(draw % 2 == 0 ? from + 2_000 : from - 1_000);
+        return uint40(_in(draw, from, _now()));
+    }
+
+    function _isForfeited(uint256 place) private view returns (bool) {
+        uint256 id = assignments[place];
+        (, RequestState state) = reallocations.requestOf(AssignmentIds.jobOf(id), uint32(id >> 32));
+        return state == RequestState.Forfeited;
     }
 
     /// @dev What a single request may be refused for; all of a kind that its random draw makes true.

@@ -9,6 +9,11 @@ import {World} from "./World.sol";
 
 /// @dev The warden of trust, the guardian who pauses admission, and those who appeal. None of it moves money.
 abstract contract WardenHandler is World {
+    // Four kinds, and of each as many as make its five, three or six members equally likely.
+    uint256 private constant PLACES = 4 * 30;
+
+    address private _forbiddenToken;
+
     /// @dev No booked or due amount changes meanwhile, and no bond.
     modifier touchesNoMoney() {
         _watch();
@@ -37,7 +42,7 @@ abstract contract WardenHandler is World {
     }
 
     function lift(uint256 seed) external touchesNoMoney {
-        uint256 subject = _subject(seed);
+        (uint256 subject, Status status) = _standing(seed);
         bytes[3] memory calls = [
             abi.encodeCall(trust.liftFreeze, (subject)),
             abi.encodeCall(trust.liftSuspension, (subject)),
@@ -48,13 +53,12 @@ abstract contract WardenHandler is World {
             ITrustRegistry.TrustRegistry_Final.selector,
             ITrustRegistry.TrustRegistry_Proven.selector
         );
-        _call("lift", address(this), address(trust), calls[(seed >> 16) % 3], expected);
+        _call("lift", address(this), address(trust), calls[uint8(status) - 1], expected);
     }
 
     /// @dev Somebody appeals, or an appeal is decided.
     function appeal(uint256 seed) external touchesNoMoney {
-        uint256 subject = _subject(seed);
-        Status status = Status(1 + ((seed >> 16) % 3));
+        (uint256 subject, Status status) = _standing(seed);
         bytes memory expected = abi.encodePacked(
             ITrustRegistry.TrustRegistry_NotInForce.selector,
             ITrustRegistry.TrustRegistry_Final.selector,
@@ -98,16 +102,31 @@ abstract contract WardenHandler is World {
     /// @dev New deposits in a token are forbidden, or allowed again.
     function forbid(uint256 seed) external touchesNoMoney {
         address which = seed % 4 == 0 ? address(token) : address(hostile[seed % hostile.length]);
-        if (admission.tokenAllowed(which)) admission.forbidToken(which);
-        else admission.allowToken(which);
+        // One at a time: jobs would else become rare.
+        if (_forbiddenToken != address(0)) admission.allowToken(_forbiddenToken);
+        else admission.forbidToken(which);
+        _forbiddenToken = _forbiddenToken == address(0) ? which : address(0);
         ++done["forbid"];
     }
 
-    function _subject(uint256 seed) private view returns (uint256) {
-        uint256 which = seed >> 8;
-        if (seed % 4 == 0) return Subjects.licence(1 + (which % NODES));
-        if (seed % 4 == 1) return Subjects.node(vm.addr(nodeKeys[which % NODES]));
-        if (seed % 4 == 2) return Subjects.csp(uint48(1 + (which % ACCOUNTS)));
+    /// @dev A status of a subject, one that is in force, where there is one; see {_pick}.
+    function _standing(uint256 seed) private view returns (uint256 subject, Status status) {
+        subject = _subject(_pick(seed, PLACES, _isJudged));
+        status = trust.statusOf(subject);
+        // A freeze may stand behind a graver status.
+        if (status == Status.None || (seed >> 16) % 4 == 0) status = Status(1 + ((seed >> 24) % 3));
+    }
+
+    function _isJudged(uint256 place) private view returns (bool) {
+        return trust.statusOf(_subject(place)) != Status.None;
+    }
+
+    /// @dev Subjects of each kind as often as of another.
+    function _subject(uint256 place) private view returns (uint256) {
+        uint256 which = place / 4;
+        if (place % 4 == 0) return Subjects.licence(1 + (which % NODES));
+        if (place % 4 == 1) return Subjects.node(vm.addr(nodeKeys[which % NODES]));
+        if (place % 4 == 2) return Subjects.csp(uint48(1 + (which % ACCOUNTS)));
         return Subjects.oracle(members(which % MEMBERS));
     }
 

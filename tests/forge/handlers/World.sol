@@ -188,6 +188,27 @@ abstract contract World is Town {
         return 1 + (seed % escrow.jobCount());
     }
 
+    /// @dev One of `n` places: the first one from the draw's on that is wanted, where there is one; one draw in eight takes what comes.
+    function _pick(
+        uint256 draw,
+        uint256 n,
+        function(uint256) view returns (bool) wanted
+    ) internal view returns (uint256) {
+        uint256 first = (draw >> 3) % n;
+        for (uint256 i = 0; i < n && draw % 8 != 0; ++i) if (wanted((first + i) % n)) return (first + i) % n;
+        return first;
+    }
+
+    /// @dev A job that runs, see {_pick}.
+    function _runningJob(uint64 draw) internal view returns (uint64) {
+        return uint64(1 + _pick(draw, escrow.jobCount(), _isRunning));
+    }
+
+    /// @dev An assignment that is open, see {_pick}.
+    function _openAssignment(uint256 draw) internal view returns (uint256) {
+        return assignments[_pick(draw, assignments.length, _isOpen)];
+    }
+
     function _job(uint64 seed) internal view returns (bool found, JobView memory j) {
         found = escrow.jobCount() != 0;
         if (found) j = lens.jobOf(_jobId(seed));
@@ -300,6 +321,16 @@ abstract contract World is Town {
         if (candidate == 0) return;
         (everFinal, lastEpoch) = (true, epoch);
         (previous, newest, candidate) = (newest, candidate, 0);
+    }
+
+    function _isRunning(uint256 place) private view returns (bool) {
+        JobView memory j = lens.jobOf(uint64(1 + place));
+        return j.startsAt <= _now() && _now() < j.stop;
+    }
+
+    function _isOpen(uint256 place) private view returns (bool) {
+        AssignmentView memory a = lens.assignmentOf(assignments[place]);
+        return a.closedAt == 0 && _now() < a.stop;
     }
 
     function _listed(bytes memory why, bytes memory expected) private pure returns (bool) {

@@ -94,6 +94,34 @@ def test_parse__setting_is_wrong__is_named(changes: dict[str, Any], told: str) -
         parse(ratio1(**changes), None)
 
 
+def local(**changes: Any) -> dict[str, Any]:
+    told = {**ratio1(), "preset": "local", "epoch_length": 600}
+    for name in ("tokens", "genesis_wallets", "swap", "test_network"):
+        told.pop(name, None)
+    return told | changes
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"genesis": 0}, "genesis is 0; give a UNIX time"),
+        ({"genesis": 2**40}, "genesis is 1099511627776"),
+        ({"epoch_length": 4}, "epoch_length is 4; give seconds, 5 to"),
+        ({"epoch_length": 2**30}, "epoch_length is 1073741824"),
+        ({"delays": {"governance": -1}}, "delays.governance is -1"),
+        ({"delays": {"replacement": 2**40}}, "delays.replacement is 1099511627776"),
+        ({"tokens": ["0x" + "11" * 20]}, "tokens is for the preset ratio1; leave it out"),
+        ({"oracles": ratio1()["oracles"][:3]}, "3 are too few; give at least 4"),
+        ({"oracles": [ratio1()["oracles"][0]] * 4}, r"oracles\[1\].signer is 0x.*, which oracles\[0\].signer is too"),
+        ({"people": ratio1()["people"] | {"governor": "0x" + "00" * 20}}, "people.governor is the zero address"),
+    ],
+)
+def test_parse__value_out_of_bounds__is_named_with_its_bounds(changes: dict[str, Any], told: str) -> None:
+    assert parse(local(), None).settings.timing.epoch_length == 600
+    with pytest.raises(UnfitSettings, match=told):
+        parse(local(**changes), None)
+
+
 def test_parse__genesis_left_out__is_that_of_the_deployment_begun() -> None:
     told = ratio1()
     del told["genesis"]

@@ -13,8 +13,9 @@ from eth_utils.address import to_checksum_address
 from chain.deployment import wiring
 from chain.deployment.contracts import CONTRACTS
 from chain.deployment.errors import UnfitSettings
+from chain.deployment.presets import local, ratio1
 from chain.deployment.roles import HOLDERS, RESTRICTED, Access, Role, wanted
-from chain.deployment.settings import Delays, NetworkSettings, People, Timing
+from chain.deployment.settings import Delays, NetworkSettings, People, Schedule, Timing
 from tests.project import ROOT
 
 FUNCTION = re.compile(r"function\s+(\w+)\s*\(([^)]*)\)([^{;]*)[{;]")
@@ -22,6 +23,11 @@ CONTRACT = re.compile(r"^(abstract )?contract (\w+)(?: is ([^{]*))?", re.MULTILI
 TIMING = Timing.for_epochs(1_800_000_000, 600)
 SETTINGS = NetworkSettings(TIMING, ("0x" + "01" * 20,) * 4, 2, 60, 0)
 PEOPLE = People(*(to_checksum_address(f"0x{number:040x}") for number in range(1, 11)))
+
+
+def ratio1_like() -> NetworkSettings:
+    """The preset's figures, of nobody."""
+    return ratio1(1_800_000_000, [], [], (Schedule(), Schedule(), Schedule()), [], None)
 
 
 def restricted() -> Iterator[tuple[str, str, int]]:
@@ -72,7 +78,7 @@ def test_wanted__without_admin__the_deployer_holds_nothing() -> None:
     access = wanted(addresses, replace(PEOPLE, delays=Delays(50, 20)), None)
     assert access.holders[Role.GOVERNOR] == {PEOPLE.governor: 50}
     assert access.holders[Role.REPLACER] == {PEOPLE.replacer: 20}
-    assert access.holders[Role.LICENSOR] == {PEOPLE.licensor: 0, addresses["sale"]: 0}
+    assert access.holders[Role.LICENSOR] == {PEOPLE.licensor: 50, addresses["sale"]: 0}
     assert access.holders[Role.COMMITTEE] == {addresses["registry"]: 0}
 
 
@@ -97,6 +103,22 @@ def test_check__replacement_waits_longer_than_its_span__is_refused() -> None:
         match=r"delays\.replacement is 601 s, but an emergency replacement must fit timing\.replacement_span, 600 s",
     ):
         SETTINGS.check(replace(PEOPLE, delays=Delays(0, TIMING.replacement_span + 1)))
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, local(1_800_000_000, 600, []), ratio1_like()])
+def test_bond_withdrawal_delay__left_out__outlasts_penalties_and_proofs(settings: NetworkSettings) -> None:
+    settings.check(PEOPLE)
+    t = settings.timing
+    least = (settings.bond_window_epochs + 2) * t.epoch_length + t.stall_span + t.attestable_span + t.review_delay
+    proofs = (settings.equivocation_epochs + 2) * t.epoch_length
+    assert settings.bond_withdrawal_delay == max(least, proofs)
+
+
+def test_check__bond_gone_before_a_proof_runs_out__is_refused() -> None:
+    proofs = (SETTINGS.equivocation_epochs + 2) * TIMING.epoch_length
+    replace(SETTINGS, bond_delay=proofs).check(PEOPLE)
+    with pytest.raises(UnfitSettings, match=r"bond_delay is 19,199 s, but .* \(equivocation_epochs \+ 2\) .* 19,200 s"):
+        replace(SETTINGS, bond_delay=proofs - 1).check(PEOPLE)
 
 
 def test_check__fewer_members_than_signers__is_refused() -> None:
