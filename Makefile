@@ -67,6 +67,10 @@ test: lint test-forge test-ape test-python ## lint and run every suite
 test-python: services ## the pytest suites (options: ARGS="...")
 	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 2 --dist loadfile $(ARGS)
 
+.PHONY: test-long
+test-long: services ## the tests of minutes that `make test` leaves out
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -m long $(ARGS)
+
 .PHONY: test-ape
 test-ape: setup ## the ape suite
 	@if compgen -G 'tests/ape/test_*.py' >/dev/null; then \

@@ -118,6 +118,8 @@ _LICENCES: Final = {
     "LicenceSale_NotIssuer": "the voucher was signed by {recovered}, who is no issuer here, or for another network; "
     "ask a registered issuer",
     "LicenceSale_NothingToBuy": "no licence was asked for; give a number of at least 1",
+    "LicenceSale_NotPaused": "the sale isn't paused; nothing to do",
+    "LicenceSale_Resting": "the sale was paused lately, and can be again from {until:time} on; wait",
     "LicenceSale_SoldOut": "{count} licences were asked for and {left} are left; buy fewer",
     "LicenceSale_TokenNotAllowed": "the sale doesn't take the token {token}; use another",
     "LicenceSale_VoucherExpired": "the voucher ended at {expiry:time}; ask its issuer for another",

@@ -12,7 +12,7 @@ from operations import amounts, refusal_words, times
 from oracle.ground.errors import EpochalError
 
 _STATUSES: Final = ("nothing", "a freeze", "a suspension", "a blacklisting")
-_SUBJECTS: Final = {1: "licence", 2: "node", 3: "CSP account", 4: "oracle"}
+_SUBJECTS: Final = {1: "licence", 2: "node", 3: "CSP account", 4: "oracle", 5: "owner"}
 _KINDS: Final = {1: "KYC (1)", 2: "KYB (2)", 3: "KYC or KYB (3)"}
 _PERMISSIONS: Final = {1: "create", 2: "grow", 4: "leave", 8: "place"}
 

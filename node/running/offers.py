@@ -8,8 +8,9 @@ from node.errors import SettingsError
 from oracle.ground.errors import InvalidValue
 from oracle.signing.signer import Signer
 from orchestrator.wire.canonical import decode
+from orchestrator.wire.consents import amount
 from orchestrator.wire.fields import Fields
-from orchestrator.wire.polling import SignedOffer, amount
+from orchestrator.wire.polling import SignedOffer
 from orchestrator.wire.typed_data import StandingOffer
 
 LONGEST_FILE = 1 << 16

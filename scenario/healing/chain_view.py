@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from hexbytes import HexBytes
-
 from chain.network import Network, named
 from oracle.ground.ids import pack, unpack
 
@@ -106,7 +104,7 @@ class ChainView:
         raw: bytes = log["transactionHash"]  # type: ignore[assignment]
         sent, block = "0x" + bytes(raw).hex(), str(log["blockNumber"])
         if sent not in self._signatures:
-            found = self.network.chain.w3.eth.get_transaction(HexBytes(raw))
+            found = self.network.chain.rpc("eth_getTransactionByHash", sent)
             _, given = self.network.reallocations.decode_function_input(found["input"])
             self._signatures[sent] = int(given["members"]).bit_count()
         at = self.network.chain.block(int(block)).timestamp

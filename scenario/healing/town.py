@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import time
@@ -112,6 +113,8 @@ class Town:
             staff.append(one)
             stack.callback(one.close)
             one.start()
+            # Agents that find nobody wait for longer and longer.
+            await _until_healthy(one, session)
             return [Worker(world, each, oracles, one.url) for each in world.nodes]
 
         here = await start(options, stack, session, tell, hire)
@@ -210,3 +213,15 @@ class Town:
                 return await answer.json() if answer.status == 200 else None
         except (aiohttp.ClientError, TimeoutError, ValueError):
             return None
+
+
+async def _until_healthy(one: Orchestrator, session: aiohttp.ClientSession) -> None:
+    """EpochalError when it doesn't come up."""
+    end = time.monotonic() + _START_SECONDS
+    while time.monotonic() < end and one.ended_by_itself is None:
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with session.get(f"{one.url}/health", timeout=_PATIENCE) as answer:
+                if answer.status == 200:
+                    return
+        await asyncio.sleep(0.1)
+    raise EpochalError(f"the orchestrator isn't there: {last_line(one)}")

@@ -29,6 +29,7 @@ def free_port() -> str:
         return str(listening.getsockname()[1])
 
 
+@pytest.mark.long
 @pytest.mark.timeout(420)
 def test_operator_page__followed_literally__ends_with_a_paid_operator(tmp_path: Path) -> None:
     assert len(BLOCKS) >= 12

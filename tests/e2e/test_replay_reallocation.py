@@ -169,6 +169,7 @@ def test_summary__compared__tells_seconds_and_money_with_and_without(moved: Resu
     assert "healed by the deadline" in moved.done.stdout
 
 
+@pytest.mark.long
 def test_replay__interrupted__goes_on_to_the_same_files(stage: Stage, moved: Result) -> None:
     more = (*REALLOCATE, "--compare", str(stage.folder / "without"))
     out = stage.folder / "stopped"

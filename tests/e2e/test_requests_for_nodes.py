@@ -129,6 +129,7 @@ async def story(town: Town) -> None:
         assert '"event": "bug"' not in oracle.log.read_text()
 
 
+@pytest.mark.long
 @pytest.mark.timeout(280)
 def test_committee__nodes_killed_under_a_liar_a_dead_oracle_and_a_reorg__asks_for_others_and_only_those(
     tmp_path: Path,
