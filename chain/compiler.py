@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -44,8 +45,10 @@ class Artifact:
 
 def compiler() -> Path:
     """The solc command to use; raises CompilerUnavailable with the cure when there is none."""
+    # Not the one that a checker of contracts put beside the interpreter: it would look for compilers on the network.
+    ours = {(ROOT / "scripts" / "solc").resolve(), Path(sys.prefix, "bin", "solc").resolve()}
     native = shutil.which("solc")
-    if native and Path(native).resolve() != (ROOT / "scripts" / "solc").resolve():
+    if native and Path(native).resolve() not in ours:
         shown = subprocess.run([native, "--version"], capture_output=True, text=True, check=False)
         if f"Version: {SOLC_VERSION}+" in shown.stdout and "wrapper" not in shown.stdout:
             return Path(native)
