@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from cli.job_changes import cancel, close, enlarge, exit_job, extend, refund, shrink, stop
+from cli.job_changes import cancel, close, enlarge, exit_job, extend, refund, reopen, shrink, stop
 from cli.job_create import create, hand_in
 from cli.job_statement import statement
 from cli.signing_options import open_reading, reading_options, show_json
@@ -84,6 +84,7 @@ for _command in (
     close,
     exit_job,
     refund,
+    reopen,
     statement,
 ):
     job.add_command(_command)

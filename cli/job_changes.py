@@ -1,9 +1,10 @@
-"""Commands that change a job: extend, enlarge, shrink, stop (cancel), close, refund, exit."""
+"""Commands that change a job: extend, enlarge, shrink, stop (cancel), close, refund, reopen, exit."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -99,6 +100,21 @@ def refund(job: int, **given: Any) -> None:
     """Pay the account's owner what a job owes it now. Anyone may."""
     network, sending = open_sending(given)
     _run(network, sending, given, "refund", job, lambda: jobs.refunding(network, job_view.of(network, job)))
+
+
+@click.command(short_help="Have a slot filled that nobody was named for in time.")
+@_JOB
+@click.argument("slot", type=click.IntRange(min=0))
+@signing_options
+def reopen(job: int, slot: int, **given: Any) -> None:
+    """Give a job's forfeited slot back to its orchestrator, which may then name a node at any time.
+
+    A slot is forfeited when the oracles asked for another node and nobody was named by the deadline. It stays empty,
+    and its money is the CSP's, until the owner or a delegate who may place reopens it.
+    """
+    network, sending = open_sending(given)
+    build = partial(jobs.reopening, network, job, slot)
+    _run(network, sending, given, "reopen", job, build, slot=slot)
 
 
 @click.command("exit", short_help="Stop, close and get everything back.")

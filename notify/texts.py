@@ -147,8 +147,9 @@ def forfeited(key: str, standing: Standing, job: Job, concerned: About) -> Notic
         f"No other node was named for slot {one.slot} of job {one.job} until {shown(one.deadline)}; the request was "
         f"because of {_reason(standing)}.",
         f"the application runs with one replica less. The slot's money, {job.cost(_HOUR)} an hour, is the CSP's.",
-        "Whoever pays for the job: see why the orchestrator didn't answer, then give it the slot back (`reopenSlot` of "
-        "the contract Reallocations, by the account's owner or a delegate who may place), or shrink or cancel the job.",
+        "Whoever pays for the job: see why the orchestrator didn't answer, then give it the slot back "
+        f"(`epochal job reopen {one.job} {one.slot}`, by the account's owner or a delegate who may place), or shrink "
+        "or cancel the job.",
         _facts(standing),
     )
 

@@ -142,6 +142,13 @@ def refunding(network: Network, job: Job) -> Plan:
     return Plan(f"Refund job {job.id}", (PlannedCall.of(label, function),), facts)
 
 
+def reopening(network: Network, job: int, slot: int) -> Plan:
+    """Give a forfeited slot back to the job's orchestrator."""
+    function = network.reallocations.functions.reopenSlot(job, slot)
+    call = PlannedCall.of(f"reopen slot {slot} of job {job}", function)
+    return Plan(f"Reopen slot {slot} of job {job} for its orchestrator", (call,))
+
+
 def leaving(network: Network, job: Job) -> Plan:
     """The next step out of a job: stop it and take the refund; else close it; else refund what is left."""
     if job.state in ("waiting", "running"):

@@ -160,6 +160,7 @@ def test_create__where_the_node_simulates_nothing__tries_the_first_call_and_work
     assert [one["gas"] is None for one in told["tried"]] == [False, True]
     job = str(run.done("job", "create", "web.toml", *KEY, *YES).json["jobs"][0])
     run.refused("give a smaller number", "job", "shrink", job, "2", *KEY, "--yes")
+    run.refused("isn't forfeited, so it needs no reopening", "job", "reopen", job, "0", *KEY, "--yes")
 
 
 @pytest.fixture
