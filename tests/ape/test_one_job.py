@@ -44,7 +44,7 @@ class Network:
             deployed[key] for key in ("authority", "attestations", "token")
         )
         self.licences, self.escrow, self.placements = (deployed[key] for key in ("licences", "escrow", "placements"))
-        self.rules, self.lens, self.accounts = (deployed[key] for key in ("rules", "lens", "accounts"))
+        self.rules, self.lens, self.accounts = (deployed[key] for key in ("admission", "lens", "accounts"))
         self.authority.setTargetFunctionRole(self.licences, [MINT], 2, sender=self.admin)
         self.authority.grantRole(2, self.admin, 0, sender=self.admin)
 
