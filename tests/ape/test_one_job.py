@@ -140,7 +140,7 @@ def test_job__served_reported_settled__pays_the_licences_holder(network, serving
     gross = PRICE * (open_seconds - 50) // EPOCH
     paid = gross * (1_000_000 - PROTOCOL_PPM) // 1_000_000
     (event,) = receipt.decode_logs(network.escrow.Paid)
-    assert (event.payee, event.amount) == (network.holder.address, paid)
+    assert (event.recipient, event.amount) == (network.holder.address, paid)
     assert network.token.balanceOf(network.holder) == paid
     assert network.lens.assignmentOf(serving).held == 50
 
