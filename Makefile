@@ -63,9 +63,10 @@ clean: ## remove everything that was installed or built
 .PHONY: test
 test: lint test-forge test-ape test-python ## lint and run every suite
 
+# Three at once on two processors: most of them wait for processes, blocks and epochs.
 .PHONY: test-python
 test-python: services ## the pytest suites (options: ARGS="...")
-	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 2 --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 3 --dist loadfile $(ARGS)
 
 .PHONY: test-long
 test-long: services ## the tests of minutes that `make test` leaves out

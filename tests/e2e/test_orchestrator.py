@@ -94,7 +94,15 @@ def test_reallocation__delivered_twice_late_and_for_an_unknown_id__is_answered_o
 
 @pytest.mark.parametrize(
     "step",
-    ["delivered", "proposed", "accepted", "assigning", "planned", "signed", "persisted", "sent", "recorded", "landed"],
+    [
+        "accepted",
+        "signed",
+        "landed",
+        *(
+            pytest.param(step, marks=pytest.mark.long)
+            for step in ("delivered", "proposed", "assigning", "planned", "persisted", "sent", "recorded")
+        ),
+    ],
 )
 def test_orchestrator__killed_at_a_step_of_an_answer__assigns_once(town: Town, tmp_path: Path, step: str) -> None:
     nodes = nodes_of(town, 2)
@@ -129,6 +137,7 @@ def test_orchestrator__killed_at_a_step_of_an_answer__assigns_once(town: Town, t
         orchestrator.kill()
 
 
+@pytest.mark.long
 def test_answer__taken_out_by_a_reorganisation__is_sent_again_and_counts_once(town: Town, tmp_path: Path) -> None:
     nodes = nodes_of(town, 2)
     orchestrator = Process(town, tmp_path, "reorganised")

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from node.running import guard
 from node.running.supervisor import (
     MARK,
     OUTPUT_BYTES,
@@ -223,4 +222,3 @@ def test_cores_for__limits_and_turns__rounded_up_and_spread() -> None:
     assert cores_for(0, (0, 1, 2), 0) == [0]
     assert cores_for(1001, (0, 1, 2), 2) == [0, 2]
     assert cores_for(99_000, (4, 5), 1) == [4, 5]
-    assert guard.descendants(os.getpid()) == []

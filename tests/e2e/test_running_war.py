@@ -30,6 +30,7 @@ def commit(repository: Path, **files: str) -> None:
     subprocess.run([*GIT, "-C", str(repository), "commit", "-q", "-m", "A commit"], check=True)
 
 
+@pytest.mark.long
 def test_war__new_commits__broken_one_left_out_good_one_taken_up(tmp_path: Path) -> None:
     async def story() -> None:
         repository = tmp_path / "repository"
