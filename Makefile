@@ -27,7 +27,7 @@ ifeq ($(shell test -n "$$HOME" -a -w "$$HOME" && echo yes),)
 export HOME := $(shell mkdir -p .cache/home && echo $(CURDIR)/.cache/home)
 endif
 
-ROOMS     := $(wildcard chain cli node oracle scenario settlement)
+ROOMS     := $(wildcard chain cli delivery node notify operations oracle orchestrator scenario settlement)
 SOL_FILES = $(shell find contracts tests/forge -name '*.sol' -not -path '*/.cache/*' 2>/dev/null)
 
 ##@ Everyday
@@ -63,9 +63,14 @@ clean: ## remove everything that was installed or built
 .PHONY: test
 test: lint test-forge test-ape test-python ## lint and run every suite
 
+# Three at once on two processors: most of them wait for processes, blocks and epochs.
 .PHONY: test-python
 test-python: services ## the pytest suites (options: ARGS="...")
-	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 2 --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 3 --dist loadfile $(ARGS)
+
+.PHONY: test-long
+test-long: services ## the tests of minutes that `make test` leaves out
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -m long $(ARGS)
 
 .PHONY: test-ape
 test-ape: setup ## the ape suite
@@ -96,6 +101,11 @@ lint: setup ## check style and types, change nothing
 	@if [ -n "$(ROOMS)" ]; then echo "mypy"; $(PYTHON) -m mypy $(addprefix -p ,$(ROOMS)); fi
 	@if [ -n "$(SOL_FILES)" ]; then echo "prettier, solhint"; \
 	  prettier --log-level warn --check $(SOL_FILES) && solhint --disc --noPoster --max-warnings 0 $(SOL_FILES); fi
+	@$(MAKE) slither
+
+.PHONY: slither
+slither: setup ## let Slither read the contracts
+	@$(PYTHON) -m tests.slither.run $(ARGS)
 
 .PHONY: format
 format: setup ## rewrite Python and Solidity in the project's style
@@ -148,6 +158,24 @@ simulate: setup ## a committee in virtual time, with liars and faults (ARGS="--s
 .PHONY: chaos
 chaos: setup ## five oracles as processes, faults alone and combined, write docs/chaos.md (ARGS="--seeds 7 --keep out")
 	@$(PYTHON) -m benchmarks.chaos $(ARGS)
+
+.PHONY: heal
+heal: setup ## kill nodes with their workloads, print how long their slots take to heal (ARGS="--kills 20 --seed 7")
+	@$(PYTHON) -m benchmarks.heal $(ARGS)
+
+##@ Proofs, minutes to hours
+
+.PHONY: symbolic
+symbolic: setup ## check libraries with Halmos and Z3, for every value (ARGS="--contract ReportsChecks")
+	@$(PYTHON) -m tests.halmos.run $(ARGS)
+
+.PHONY: prove
+prove: setup ## long invariant campaigns, symbolic checks, long property tests, write docs/proofs.md (ARGS="--only invariants")
+	@$(PYTHON) -m tests.proofs.run $(ARGS)
+
+.PHONY: mutate
+mutate: setup ## put small faults into a copy of the contracts, write docs/mutation.md (ARGS="--group Accrual --sample 50")
+	@$(PYTHON) -m tests.mutation.run $(ARGS)
 
 ##@ Dependencies
 

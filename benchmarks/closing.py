@@ -13,7 +13,20 @@ from time import process_time
 from typing import Final
 
 from benchmarks.closing_baselines import SAMPLE, npm_tree, uptimes_with_sets
-from benchmarks.epoch import ORACLES, STEPS, TICKS, close, eyesight, heard, opened, subjects, truth
+from benchmarks.epoch import (
+    CLOCK,
+    ORACLES,
+    STEPS,
+    TICKS,
+    availability,
+    close,
+    eyesight,
+    heard,
+    opened,
+    rewarded,
+    subjects,
+    truth,
+)
 from benchmarks.table import Line, markdown, mb, ms, peak_bytes, show
 from benchmarks.verifying import verifying
 from oracle.ground.bitmap import from_bytes, to_bytes
@@ -39,6 +52,7 @@ def closing() -> list[Line]:
     """The epoch's phases, the memory they took, and what sets and the npm package take for the same."""
     network = _network()
     times, leaves, root = _close(network)
+    rewards = _rewards(network)
     peak = peak_bytes()  # before the baselines use any
     took = {name: min(values) for name, values in times.items()}
     rest = took["medians"] + took["ledger"] + took["tree"] + took["digest"]
@@ -63,6 +77,12 @@ def closing() -> list[Line]:
             (sets + npm) / together,
         ),
         Line(
+            "one oracle, in a network that rewards its licences too",
+            ms(alone + rewards),
+            "1 s",
+            alone + rewards < 1,
+        ),
+        Line(
             f"- bitmaps to uptimes, {ORACLES} x {NODES:,}",
             ms(took["bitmaps"]),
             baseline=f"sets of ticks: {sets:,.1f} s",
@@ -79,6 +99,7 @@ def closing() -> list[Line]:
             npm / took["tree"],
         ),
         Line("- report and digest", ms(took["digest"])),
+        Line(f"- {NODES:,} rewarded licences: medians, sums, leaves, tree", ms(rewards)),
         Line(
             f"peak memory of the process, with the bitmaps of all {ORACLES}",
             mb(peak),
@@ -107,6 +128,21 @@ def _close(network: Sequence[tuple[int, Sequence[bytes]]]) -> tuple[dict[str, li
         del views
     gc.unfreeze()
     return times, leaves, root
+
+
+def _rewards(network: Sequence[tuple[int, Sequence[bytes]]]) -> float:
+    """Seconds that rewarded licences take beside the assignments, one for each node."""
+    deeds, took = rewarded(NODES), []
+    views = [dict(enumerate(_uptimes(mask, bitmaps), start=1)) for mask, bitmaps in network]
+    known = {one.licence: Uptime(CLOCK.length, CLOCK.length) for one in deeds}
+    gc.collect()
+    gc.freeze()
+    for _ in range(RUNS):
+        start = process_time()
+        availability(views, known, deeds)
+        took.append(process_time() - start)
+    gc.unfreeze()
+    return min(took)
 
 
 def _uptimes(observed: int, bitmaps: Sequence[bytes]) -> list[Uptime]:

@@ -21,7 +21,7 @@ from scenario.market import JobSpec, Market, key_of
 _SEATS: Final = 200
 _IN_BLOCK: Final = 60
 """Transactions. Anvil keeps a copy of its whole state for each block: few large ones take less memory, and time."""
-_GAS_OF_ONE: Final = 450_000
+_GAS_OF_ONE: Final = 550_000
 _SEAT: Final = function_signature_to_4byte_selector(
     "seat(uint64,uint32,uint64,(address,bytes32,bytes32,bytes32,bytes32)[])"
 )
@@ -61,7 +61,7 @@ def gather(chain: Chain, settings: NetworkSettings, job: JobSpec) -> Crowd:
     network, governor = market.network, Wallet(chain, key_of("governor"))
     artifact = compiler.load("benchmarks/solidity")["Crowd"]
     made = chain.w3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode).constructor(
-        network.addresses.licences, network.addresses.escrow
+        network.addresses.licences, network.addresses.placements
     )
     (receipt,) = sender.send([Call("deploy Crowd", governor, None, made.data_in_transaction)])
     contract = chain.contract(str(receipt["contractAddress"]), artifact.abi)

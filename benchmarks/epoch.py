@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
+from oracle.ground.availability import Deed, attend, availability_leaves
 from oracle.ground.bitmap import span
 from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
@@ -16,7 +17,7 @@ from oracle.ground.median import agree, measured_needs
 from oracle.ground.merkle import Tree
 from oracle.ground.policy import Policy
 from oracle.ground.typed_data import EpochReport
-from oracle.ground.uptime import Uptime
+from oracle.ground.uptime import ZERO, Uptime
 
 CLOCK: Final = EpochClock(genesis=1_700_000_000, length=86_400, tick=10)
 TICKS: Final = CLOCK.ticks_per_epoch
@@ -80,3 +81,15 @@ def close(
     report.digest(EpochReport.domain(1, CONTRACT))
     done()
     return leaves, tree.root
+
+
+def rewarded(nodes: int) -> list[Deed]:
+    """A licence for each node, linked from the beginning."""
+    return [Deed(i + 1, bytes(20), CLOCK.genesis, 2 * CLOCK.length, ZERO) for i in range(nodes)]
+
+
+def availability(views: Sequence[Mapping[int, Uptime]], known: Mapping[int, Uptime], deeds: Sequence[Deed]) -> Tree:
+    """What rewarded licences add to epoch 1, from the oracles' views by licence: medians, sums, leaves, their tree."""
+    needed = measured_needs(len(views))
+    agreed = {one.licence: agree([view[one.licence] for view in views], needed).scaled(CLOCK.tick) for one in deeds}
+    return Tree.build(availability_leaves(attend(known, CLOCK, {1: agreed}, deeds)))

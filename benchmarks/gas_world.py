@@ -119,6 +119,7 @@ class World:
     def _fund_csp(self) -> None:
         self.send(self.csp, self.token.mint(self.csp.address, 10**18))
         self.send(self.csp, self.token.approve(self.network.addresses.escrow, 2**256 - 1))
+        self.send(self.csp, self.network.accounts.functions.open())
 
     def send(self, wallet: Wallet, *functions: ContractFunction) -> list[int]:
         """Gas used by each call, all in one block."""
@@ -171,7 +172,7 @@ class World:
             Licence(number, LocalSigner(key(f"{self.name}: node {number}"))) for number in range(first, first + count)
         ]
         for part in _parts(licences):
-            self.send(self.deployer, *(self.licences.mint(holder.address) for _ in part))
+            self.send(self.deployer, *(self.licences.mint(holder.address, 1) for _ in part))
             links = []
             for licence in part:
                 consent = NodeConsent(licence.id, holder.address, licence.node.address, 0, FOREVER)
@@ -185,7 +186,7 @@ class World:
     def create(self, slots: int, days: int) -> Job:
         """Creates a job that runs from the coming day's start."""
         starts = self.clock.start(self.coming_epoch + 1)
-        policy = (1, 990_000, 900_000, 1, 60, 500_000)
+        policy = (1, 990_000, 900_000, 1, 60, 500_000, 0, 3, 1_800, 3_600, 3_600, 7_200)
         terms = (
             self.network.addresses.token,
             PRICE,
@@ -193,11 +194,12 @@ class World:
             starts,
             starts + days * DAY,
             self.orchestrator.address,
+            keccak256(b"intent"),
             policy,
         )
-        (gas,) = self.send(self.csp, self.escrow.createJob(terms))
+        (gas,) = self.send(self.csp, self.escrow.createJob(1, terms))
         self._jobs += 1
-        return Job(self._jobs, terms, self.escrow.termsHash(terms).call(), gas)
+        return Job(self._jobs, terms, self.network.rules.functions.termsHash(terms).call(), gas)
 
     def start(self, *placed: tuple[Job, Sequence[Licence]]) -> int:
         """Fills the slots of jobs 7 seconds after they start, so that some seconds are never measured; their epoch."""
@@ -211,7 +213,9 @@ class World:
     def _assign(self, job: Job, slot: int, licence: Licence) -> ContractFunction:
         acceptance = Acceptance(job.id, slot, 1, licence.id, job.terms_hash, FOREVER)
         signature = licence.node.sign_typed(acceptance, self.network.acceptance_domain)
-        return self.escrow.assign((job.id, slot, licence.id, FOREVER), signature[:32], signature[32:])
+        return self.network.placements.functions.assign(
+            (job.id, slot, licence.id, FOREVER), signature[:32], signature[32:]
+        )
 
 
 def tree_of(leaves: Sequence[Leaf], size: int, before: int = 0) -> Tree:

@@ -13,7 +13,7 @@ from scenario.demo import demo as run_demo
 __all__ = ["demo"]
 
 
-@click.command(short_help="A whole network on this machine, in about a minute and a half.")
+@click.command(short_help="A whole network on this machine, in about two minutes.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -21,11 +21,12 @@ __all__ = ["demo"]
     show_default=True,
     help="Folder for pictures and logs.",
 )
-@click.option("--epoch-length", type=click.IntRange(10, 60), default=12, show_default=True, help="Seconds.")
+@click.option("--epoch-length", type=click.IntRange(20, 60), default=24, show_default=True, help="Seconds.")
 def demo(out: Path, epoch_length: int) -> None:
-    """Start a private chain, deploy the contracts, license six nodes and let a customer fund a job; start real node
-    processes that send signed heartbeats to four oracles over HTTP; kill one node and pause another; then show who
-    earned what, what was withheld and refunded, and that every token is accounted for.
+    """Start a private chain, deploy the contracts, license six nodes and let a customer fund a job; start four oracles,
+    the nodes' agents, an orchestrator and a keeper as processes. Pause one node; kill another with its workload, watch
+    the oracles ask for another node on chain, and a spare take over; then show who was paid for which seconds, what was
+    withheld and refunded, and that every token is accounted for.
 
     Ctrl-C stops everything and leaves nothing running.
     """

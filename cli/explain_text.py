@@ -68,7 +68,8 @@ def _assignment(told: ReportTold, one: Told, money: MoneyTold) -> list[str]:
         "",
     )
     for sight in one.sights:
-        out.append(f"  {checksummed(sight.oracle)}  {_sight(sight.seen, tick)}")
+        part = "; run by who pays or is paid, counts if too few others saw it" if sight.conflicted else ""
+        out.append(f"  {checksummed(sight.oracle)}  {_sight(sight.seen, tick)}{part}")
     agreed = one.agreed
     observers = sum(1 for sight in one.sights if sight.seen is not None and sight.seen.observed)
     out += _wrapped(
@@ -172,7 +173,11 @@ def _assignment_dict(told: ReportTold, one: Told, money: MoneyTold) -> dict[str,
         "token": {"address": terms.token.address, "symbol": terms.token.symbol, "decimals": terms.token.decimals},
         "price": str(terms.rates.price),
         "oracles": [
-            {"oracle": checksummed(each.oracle), "ticks": asdict(each.seen) if each.seen is not None else None}
+            {
+                "oracle": checksummed(each.oracle),
+                "ticks": asdict(each.seen) if each.seen is not None else None,
+                "conflicted": each.conflicted,
+            }
             for each in one.sights
         ],
         "needed": one.needed,

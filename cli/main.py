@@ -24,7 +24,8 @@ seconds, withhold failed ones, and return what nobody could measure.
 
 \b
 Start here:
-  epochal demo                      a whole network on this machine, in about a minute and a half
+  epochal demo                      a whole network on this machine, in about two minutes
+  epochal deploy ...                a network's contracts on any chain
   epochal network ...               five oracles that agree, and faults between them
   epochal replay trace.csv.xz ...   real availability data through the same code and contracts
   epochal node run ...              the agent that sends a node's heartbeats to the oracles
@@ -41,11 +42,20 @@ written; 70 a bug of Epochal's; 130 stopped by Ctrl-C.
 # Command -> its one-line help; it lives in the module of the same name, which loads when it is needed: a node's agent
 # starts without the chain's code.
 _COMMANDS = {
-    "demo": "A whole network on this machine, in about a minute and a half.",
+    "csp": "A CSP's account, delegates and credentials.",
+    "deeploy": "Jobs on a network that speaks Ratio1's Deeploy API.",
+    "demo": "A whole network on this machine, in about two minutes.",
+    "deploy": "Deploy a network's contracts, give the roles, check all.",
     "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
+    "job": "Create, change, leave and account for jobs.",
+    "keeper": "Settle, pay and close, for everybody; anyone may.",
+    "licence": "A node operator's licences, their nodes and their pay.",
     "network": "Anvil, oracles and nodes as real processes, and faults.",
     "node": "Run a node's agent.",
+    "notify": "Tell people of silent nodes, withheld money and more, by webhook and e-mail.",
     "oracle": "Run an oracle.",
+    "orchestrator": "Run an orchestrator, or look at one.",
+    "reallocation": "Requests for another node, and bringing them to orchestrators.",
     "replay": "Replay a trace of availability through committee and contracts.",
     "verify": "Recompute a report from its evidence and the chain.",
 }

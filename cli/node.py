@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from cli.node_appeal import appeal
+from cli.node_running import running_options, take_running
 from node.settings import GatewaySettings, NodeSettings
 
 __all__ = ["node"]
@@ -62,15 +63,20 @@ def node() -> None:
 @click.option("--mqtt-username", metavar="NAME", help="User for MQTT brokers.")
 @click.option("--mqtt-password-env", metavar="NAME", help="Environment variable with that user's password.")
 @click.option("--mqtt-ca-file", type=_FILE, help="Authorities for mqtts:// brokers.  [default: the system's]")
+@running_options
 def run(**given: Any) -> None:
     """Send a signed heartbeat to every oracle at each tick, until Ctrl-C or SIGTERM.
 
     A dead or slow oracle never delays another; each is retried with growing pauses. The agent prints one line when an
     oracle starts or stops acknowledging, when a workload's health changes, and at each epoch's end for each oracle:
     what its signed receipt says that it saw.
+
+    With --orchestrator it also runs workloads: it accepts placements by its operator's own settings, starts and watches
+    the processes, and stops what isn't this node's any more. See docs/running-workloads.md.
     """
     from node.agent import run_agent
 
+    given["running"] = take_running(given)
     given["oracles"] = tuple(given["oracles"])
     given["workloads"] = tuple(given["workloads"])
     sys.exit(run_agent(NodeSettings(**given)))

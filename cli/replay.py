@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from cli.replay_text import show_moves
 from oracle.ground.policy import PPM, Policy, from_json
-from scenario.options import BadOption, ReplayOptions
+from scenario.options import BadOption, Reallocation, ReplayOptions
 from scenario.replay import Stopped
 from scenario.replay import replay as run
 
@@ -82,8 +83,8 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
     metavar="FILE",
     callback=_policy,
     type=click.Path(path_type=Path),
-    help="JSON file with target_ppm, floor_ppm, window_epochs, csp_share_ppm, min_observed_seconds, evidence; what is "
-    "left out keeps its default.",
+    help="JSON file with target_ppm, floor_ppm, window_epochs, csp_share_ppm, min_observed_seconds, evidence and, for "
+    "--reallocate, outage_seconds, missed_epochs, answer_seconds, cooldown_seconds; the rest keeps its default.",
 )
 @click.option(
     "--price",
@@ -119,7 +120,36 @@ def _policy(_: click.Context, __: click.Parameter, path: Path | None) -> Policy:
     show_default=True,
     help="How the trace gets to the oracles: as it is, or by signed heartbeats to real servers.",
 )
-def replay(epochs: tuple[int | None, int | None], **given: Any) -> None:
+@click.option(
+    "--spares",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="How many nodes of the trace, the last ones by name, have no slot of their own.",
+)
+@click.option("--reallocate", is_flag=True, help="Replace nodes that break the policy's outage_seconds, missed_epochs.")
+@click.option(
+    "--answer-delay",
+    type=click.IntRange(1, 2**31),
+    default=60,
+    show_default=True,
+    help="Seconds from the orchestrator's choice of a node to its assignment; for --reallocate.",
+)
+@click.option(
+    "--reopen-after",
+    type=click.IntRange(0, 2**31),
+    help="Seconds from a request's deadline to when the CSP reopens its slot, 0: never; for --reallocate.  [default: "
+    "an epoch]",
+)
+@click.option(
+    "--compare",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Results of the same replay without --reallocate, to compare the money with.",
+)
+def replay(
+    epochs: tuple[int | None, int | None], reallocate: bool, answer_delay: int, reopen_after: int | None, **given: Any
+) -> None:
     """Replay TRACE: any availability data in the neutral format, through the same oracles, agreement and contracts as a
     live network, on a local chain whose clock is moved forward.
 
@@ -128,13 +158,23 @@ def replay(epochs: tuple[int | None, int | None], **given: Any) -> None:
     the trace enrols its node and closes where the trace leaves it uncovered.
     """
     console = Console(stderr=True)
+    reopen_after = given["epoch_length"] if reopen_after is None else reopen_after
+    reallocation = Reallocation(answer_delay, reopen_after) if reallocate else None
     try:
         with _Bar(console) as bar:
-            outcome = run(ReplayOptions(epochs=epochs, **given), bar)
+            outcome = run(ReplayOptions(epochs=epochs, reallocation=reallocation, **given), bar)
     except Stopped as stopped:
         click.echo(f"epochal: {stopped}", err=True)
         sys.exit(130)
-    _show(Console(), outcome.summary, given["out"])
+    shown = Console()
+    _show(shown, outcome.summary)
+    if "reallocation" in outcome.summary:
+        show_moves(shown, outcome.summary["reallocation"])
+    shown.print(
+        f"Every unit is accounted for. docs/replay.md tells what each file holds.\nResults: {given['out']}/",
+        highlight=False,
+        markup=False,
+    )
 
 
 class _Bar:
@@ -176,7 +216,7 @@ class _Bar:
             self._console.print(f"epochs {done}/{of}", highlight=False)
 
 
-def _show(console: Console, summary: dict[str, Any], out: Path) -> None:
+def _show(console: Console, summary: dict[str, Any]) -> None:
     size = ", ".join(f"{summary[what]} {what[: -1 if summary[what] == 1 else None]}" for what in ("nodes", "epochs"))
     table = Table(title=size, title_justify="left")
     table.add_column("where the money is")
@@ -189,8 +229,3 @@ def _show(console: Console, summary: dict[str, Any], out: Path) -> None:
     table.add_section()
     table.add_row("deposits", f"{deposits:,}", "100.00 %")
     console.print(table)
-    console.print(
-        f"Every unit is accounted for. docs/replay.md tells what each file holds.\nResults: {out}/",
-        highlight=False,
-        markup=False,
-    )

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,6 +15,9 @@ import aiohttp
 from node.oracle_link import OracleLink
 from node.receipt_keeper import LAST_WORD, ReceiptKeeper
 from node.receipts import ReceiptFolder
+from node.running.guard import PR_SET_DUMPABLE, prctl
+from node.running.orchestrator_link import OrchestratorLink
+from node.running.runner import Runner
 from node.settings import BrokerAccess, NodeSettings
 from node.transport import Transport, open_transport
 from node.workloads import Workloads
@@ -77,12 +80,32 @@ class Agent:
             try:
                 with stop_signals() as stop:
                     runs = [run() for link, keeper in pairs for run in (link.run, keeper.run)]
-                    await run_until(stop, [workloads.run(), *runs])
-                    # While the answers of the last heartbeats still count.
-                    await _at_most(LAST_WORD, [keeper.last_word() for _, keeper in pairs])
+                    async with self._running(http, workloads) as orchestrated:
+                        await run_until(stop, [workloads.run(), *orchestrated, *runs])
+                        # While the answers of the last heartbeats still count.
+                        await _at_most(LAST_WORD, [keeper.last_word() for _, keeper in pairs])
             finally:
                 await asyncio.gather(*(way.close() for way in ways), return_exceptions=True)
         self._say(f"node {address}: stopped after {sum(link.sent for link, _ in pairs)} accepted heartbeats")
+
+    @contextlib.asynccontextmanager
+    async def _running(
+        self, http: aiohttp.ClientSession, workloads: Workloads
+    ) -> AsyncIterator[list[Coroutine[Any, Any, None]]]:
+        """What runs workloads for an orchestrator, if one is named. They end with this."""
+        settings = self._settings.running
+        if settings is None:
+            yield []
+            return
+        # The key is in this process's memory and environment: no workload of the same user may look into it.
+        prctl(PR_SET_DUMPABLE, 0)
+        runner = Runner(settings, workloads.feed, self._say)
+        workloads.on_fence = runner.fence
+        try:
+            await runner.begin()
+            yield [OrchestratorLink(settings, self._settings.chain_id, self._signer, http, runner, self._say).run()]
+        finally:
+            await runner.end()
 
     def _link(self, url: str, way: Transport, workloads: Workloads) -> tuple[OracleLink, ReceiptKeeper]:
         keeper = ReceiptKeeper(way, self._signer.address, self._domain, self._folder, lambda line: link.tell(line))

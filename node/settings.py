@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from node.errors import SettingsError as SettingsError
+from node.running.settings import RunningSettings
 from node.targets import Target, parse_workloads, split_command
 from oracle.ground.address import raw_address
 from oracle.ground.errors import EpochalError, InvalidValue
@@ -39,7 +40,8 @@ class NodeSettings:
     (mqtt://host:1883/0x…, mqtts). `chain_id` and `attestations` (a 0x address) name the network that heartbeats are
     signed for. The key comes from the environment variable `key_env` (0x and 64 hex digits) or from the JSON
     `keystore` with the password in the first line of `password_file`. `tick` is the time between heartbeats
-    in seconds; None asks each oracle for its own. `workloads` are "ASSIGNMENT=TARGET". SettingsError for anything
+    in seconds; None asks each oracle for its own. `workloads` are "ASSIGNMENT=TARGET". `running`: what it runs for an
+    orchestrator, None: nothing. SettingsError for anything
     that can't work.
     """
 
@@ -58,6 +60,7 @@ class NodeSettings:
     mqtt_username: str | None = None
     mqtt_password_env: str | None = None
     mqtt_ca_file: Path | None = None
+    running: RunningSettings | None = None
 
     def __post_init__(self) -> None:
         _check_oracles(self.oracles, HTTP_SCHEMES + MQTT_SCHEMES)

@@ -21,7 +21,7 @@ from node.fencing import FenceQuorum
 from node.targets import Target, parse_file, split_command
 from oracle.ground.errors import InvalidValue
 from oracle.ground.ids import show_assignment
-from oracle.telemetry.wire.workloads import Health
+from oracle.telemetry.wire.workloads import MAX_WORKLOADS, Health
 
 REREAD = 2.0
 """Seconds between two looks at the workloads' file."""
@@ -49,6 +49,8 @@ class Workloads:
         say: Callable[[str], None],
         tick: float | None = None,
     ) -> None:
+        self.on_fence: Callable[[int], object] = _nobody
+        """Told of each assignment that is believed to be fenced: who runs it stops it."""
         self._tick = tick
         self._file = file
         self._on_fenced = on_fenced
@@ -56,6 +58,7 @@ class Workloads:
         self._environment = {name: value for name, value in os.environ.items() if name not in secrets}
         self._targets: dict[int, Target] = {}
         self._health: dict[int, Health] = {}
+        self._fed: dict[int, Health] = {}
         self._fenced: set[int] = set()
         self._quorum = FenceQuorum(oracles)
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -66,7 +69,19 @@ class Workloads:
 
     def health(self) -> Mapping[int, Health]:
         """Assignment -> newest health, for the next heartbeat."""
-        return dict(self._health)
+        return {**self._health, **self._fed}
+
+    def feed(self, assignment: int, health: Health | None) -> None:
+        """The health of a workload that somebody else looks at; None: it isn't reported any more."""
+        if health is None:
+            self._fed.pop(assignment, None)
+            self._fenced.discard(assignment)
+            self._quorum.forget(assignment)
+        elif assignment not in self._fenced:
+            if assignment not in self._fed and len(self._fed.keys() | self._targets.keys()) >= MAX_WORKLOADS:
+                self._say(f"assignment {show_assignment(assignment)}: not reported, {MAX_WORKLOADS} others are")
+                return
+            self._fed[assignment] = health
 
     async def run(self) -> None:
         """Look at the workloads until cancelled."""
@@ -91,7 +106,7 @@ class Workloads:
 
     def heard(self, url: str, terms: Terms, fenced: frozenset[int], reported: Mapping[int, Health]) -> None:
         """An oracle answered a heartbeat that carried `reported`."""
-        asked = reported.keys() & self._health.keys()
+        asked = reported.keys() & self.health().keys()
         for assignment in self._quorum.hear(url, asked, fenced, self._tick or terms.tick, time.monotonic()):
             self._fence(assignment)
 
@@ -157,6 +172,8 @@ class Workloads:
         """The assignment is another node's, or nobody's, now."""
         self._fenced.add(assignment)
         self._drop(assignment)
+        self._fed.pop(assignment, None)
+        self.on_fence(assignment)
         name = show_assignment(assignment)
         self._say(f"assignment {name}: FENCED, most oracles say it isn't this node's any more; not reported any longer")
         if self._on_fenced is not None:
@@ -195,6 +212,10 @@ class Listener:
 
     def acknowledged(self, terms: Terms, heard: Acknowledged, reported: Mapping[int, Health]) -> None:
         self._workloads.heard(self._url, terms, heard.fenced, reported)
+
+
+def _nobody(assignment: int) -> None:
+    """Nobody else runs workloads."""
 
 
 def _read_changed(file: Path, stamp: object) -> tuple[object, str | None]:

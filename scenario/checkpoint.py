@@ -107,7 +107,8 @@ class Workspace:
         shutil.rmtree(self.root)
 
     def _same(self, held: dict[str, Any], wanted: dict[str, Any]) -> None:
-        for key, value in wanted.items():
+        for key in wanted | held:
+            value = wanted.get(key)
             if held.get(key) != value:
                 if isinstance(value, dict) and isinstance(held.get(key), dict):
                     self._same(held[key], value)

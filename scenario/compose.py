@@ -24,7 +24,7 @@ from chain.endpoint import ChainUnavailable
 from chain.network import NetworkSettings
 from chain.transactions import LiveSender, Wallet
 from oracle.ground.errors import EpochalError, UserError
-from scenario.market import JobSpec, Market, node_key, oracle_key, oracle_signers
+from scenario.market import KYC, JobSpec, Market, deployed, node_key, oracle_key, oracle_signers
 from scenario.network.options import APPEAL_EPOCHS, POLICY, PRICE, PROTOCOL_SHARE_PPM, NetworkOptions
 from scenario.network.world import gas_key
 
@@ -36,6 +36,8 @@ _LOCAL: Final = 31_337
 _PURSE: Final = 10**20
 _LEAD: Final = 90
 """Seconds until epoch 0: what deploying at a block a second takes, and a margin."""
+_MARGIN: Final = 20
+"""Seconds that licences and a job take at most, at a block a second."""
 _PATIENCE: Final = 60
 _PASSWORD: Final = "a key that everybody can derive"  # noqa: S105
 
@@ -51,8 +53,8 @@ class Place:
 def prepare(url: str, folder: Path, place: Place | None = None, lead: int = _LEAD) -> bool:
     """Deploy, announce the oracles, license and place the nodes; False where `folder` has a network already.
 
-    Returns once the nodes are placed, after the first epoch has begun, `lead` seconds from now. UserError for a chain
-    that is no local one, EpochalError for what fails on it.
+    Returns once the nodes are placed: after the first epoch has begun, `lead` seconds from now, or later if it takes
+    longer. UserError for a chain that is no local one, EpochalError for what fails on it.
     """
     done = folder / "addresses.json"
     if done.exists():
@@ -65,11 +67,18 @@ def prepare(url: str, folder: Path, place: Place | None = None, lead: int = _LEA
     options = NetworkOptions(folder, ORACLES, NODES, EPOCHS // 10, EPOCH_LENGTH)
     signers = oracle_signers(ORACLES)
     settings = NetworkSettings(
-        options.timing(genesis), tuple(one.address for one in signers), APPEAL_EPOCHS, 2, PROTOCOL_SHARE_PPM
+        options.timing(genesis),
+        tuple(one.address for one in signers),
+        APPEAL_EPOCHS,
+        2,
+        PROTOCOL_SHARE_PPM,
+        credential_kinds=KYC,
     )
-    job = JobSpec(PRICE, NODES, genesis, genesis + EPOCHS * EPOCH_LENGTH, POLICY)
+    ends_at = genesis + EPOCHS * EPOCH_LENGTH
     sender = LiveSender(chain)
-    market = Market.open(sender, settings, job)
+    network = deployed(sender, settings)
+    starts_at = max(genesis, chain.block("latest").timestamp + _MARGIN)
+    market = Market(sender, network, JobSpec(PRICE, NODES, starts_at, ends_at, POLICY))
     nodes = market.license_nodes([f"node-{index + 1}" for index in range(NODES)])
     number, _ = market.create_job()
     wallets = [Wallet(chain, gas_key(index + 1)) for index in range(ORACLES)]
@@ -82,7 +91,7 @@ def prepare(url: str, folder: Path, place: Place | None = None, lead: int = _LEA
     )
     _keys(folder)
     (folder / "attestations").write_text(market.network.addresses.attestations + "\n", encoding="ascii")
-    while chain.block("latest").timestamp < genesis:
+    while chain.block("latest").timestamp < starts_at:
         time.sleep(0.2)
     sender.send([market.assign(number, slot, 1, node, market.terms_hash()) for slot, node in enumerate(nodes)])
     market.network.addresses.save(done)  # last: whoever finds it finds all

@@ -1,4 +1,4 @@
-"""`epochal demo`: a whole network on one machine, in real time and with real processes."""
+"""`epochal demo`: a whole network of processes on one machine; a node dies, and another takes over."""
 
 from __future__ import annotations
 
@@ -8,54 +8,47 @@ import logging
 import shutil
 import signal
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from rich.console import Console
 
 from chain import compiler
-from chain.anvil import Anvil
-from chain.client import Chain
-from chain.network import Network, NetworkSettings, Timing
-from chain.transactions import LiveSender, SteppedSender, Wallet
-from oracle.committee.errors import NotAgreed
-from oracle.committee.in_process import SignedReport, agree_on
-from oracle.committee.member import Member
 from oracle.ground.address import raw_address
-from oracle.ground.clock import EpochClock
-from oracle.ground.ids import pack
+from oracle.ground.errors import EpochalError
+from oracle.ground.ids import show_assignment
 from oracle.ground.policy import Policy
-from oracle.telemetry.intake.collector import Collector
-from oracle.telemetry.intake.roster import FixedRoster
-from oracle.telemetry.store.records import Kind
-from oracle.telemetry.ways.http import HttpWay
-from scenario import audit
+from oracle.telemetry.store.opening import open_to_read
+from oracle.telemetry.store.records import EpochRecord, Kind
+from scenario.demo_news import News
 from scenario.demo_result import UNIT, NodeResult, show
-from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.healing.chain_view import Opened
+from scenario.healing.story import Healed, delivery_of, kill, name_of, request_for, settled, successor_of
+from scenario.healing.town import Team, Town, intent_for, options_for
+from scenario.market import Serving
+from scenario.network.options import PRICE, PROTOCOL_SHARE_PPM
 from scenario.options import BadOption
-from scenario.oracles import local_members
-from scenario.processes import NodeProcess
-from settlement.keeper import Keeper
 from settlement.money import Rates
 
-NODES = 6
-ORACLES = 4
-JOB_EPOCHS = 4
-APPEAL_EPOCHS = 1
-PRICE = 100 * 10**6
-PROTOCOL_SHARE_PPM = 150_000
-TICK = 1
-POLICY = Policy(target_ppm=950_000, floor_ppm=500_000, csp_share_ppm=800_000)
-KILLED, PAUSED = "node-3", "node-5"
-
-_ANVIL = ("--no-mining", "--order", "fifo", "--slots-in-an-epoch", "1", "--base-fee", "0", "--gas-price", "0")
-# From now to the first epoch: what setting up and starting the processes takes, and a margin.
-_SETUP_SECONDS = 5
-# Blocks of the setting-up are a second apart and lie in the past.
-_SETUP_BLOCKS = 60
+TEAM: Final = Team(oracles=4, nodes=6, slots=5)
+JOB_EPOCHS: Final = 3
+APPEAL_EPOCHS: Final = 1
+OUTAGE_SECONDS: Final = 5
+PAUSE_SECONDS: Final = 3.2
+POLICY: Final = Policy(
+    target_ppm=950_000,
+    floor_ppm=500_000,
+    csp_share_ppm=800_000,
+    outage_seconds=OUTAGE_SECONDS,
+    answer_seconds=60,
+    cooldown_seconds=10,
+)
+KILLED_SLOT, PAUSED_SLOT = 2, 4
+_LEAD_SECONDS: Final = 15
+_AFTER_BOUNDARY: Final = 0.9
+_SERVED_BEFORE_PAUSE: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +66,11 @@ def demo(options: DemoOptions, console: Console) -> None:
     console.print("[bold]Epochal[/]: nodes are paid for the time they really served.\n")
     with console.status("compiling the contracts (a few seconds the first time)"):
         compiler.load()
-    out = options.out
-    for stale in (out / "state", out / "logs"):
-        shutil.rmtree(stale, ignore_errors=True)
-        stale.mkdir(parents=True)
+    for stale in ("state", "logs", "receipts"):
+        shutil.rmtree(options.out / stale, ignore_errors=True)
+        (options.out / stale).mkdir(parents=True)
+    # A look that meets a new block between two questions is made again, and is no news.
+    logging.getLogger("chain").setLevel(logging.ERROR)
     try:
         asyncio.run(_Demo(options, console).run())
     except (KeyboardInterrupt, asyncio.CancelledError):
@@ -87,297 +81,233 @@ def demo(options: DemoOptions, console: Console) -> None:
 class _Demo:
     """The demonstration under way."""
 
+    town: Town
+    healed: Healed
+
     def __init__(self, options: DemoOptions, console: Console) -> None:
-        self.out = options.out
+        self.options = options
         self.length = options.epoch_length
         self.console = console
-        self.nodes: list[Serving] = []
-        self.processes: dict[str, NodeProcess] = {}
-        self.members: list[Member] = []
-        self.collectors: list[Collector] = []
-        self.reports: list[SignedReport] = []
-        self.settled = -1
-        self.failure: BaseException | None = None
-        self.done = asyncio.Event()
-        self._faults: list[tuple[float, Callable[[], None]]] = []
+        self._genesis = time.time()
+        self._paused = 0
 
     async def run(self) -> None:
         """All of it."""
-        stop_on_term = asyncio.current_task()
-        assert stop_on_term is not None
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop_on_term.cancel)
+        main = asyncio.current_task()
+        assert main is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+        out = self.options.out
         async with AsyncExitStack() as stack:
             with self.console.status("starting a private chain, deploying contracts, licensing nodes, funding the job"):
-                self._set_up(stack)
-                urls = await self._start_oracles(stack)
-                self._start_nodes(stack, urls)
+                intent = intent_for(TEAM, POLICY)
+                wanted = options_for(out, TEAM, JOB_EPOCHS, self.length, POLICY, APPEAL_EPOCHS, _LEAD_SECONDS)
+                self.town = await Town.open(wanted, intent, stack, lambda _: None)
+            self._genesis = self.town.world.clock.genesis
             self._tell_setup()
-            self._plan_faults()
-            await self._live()
-            await asyncio.to_thread(self._wind_up)
-        self._show()
+            world = self.town.world
+            news = News(self.town.another_view(), world.clock, TEAM.oracles, self.say)
+            with self.console.status("") as status:
+                watching = asyncio.create_task(self._watch(news, status.update))
+                try:
+                    await self._story()
+                    await self._until_closed()
+                finally:
+                    watching.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await watching
+            assignments = await asyncio.to_thread(self.town.view.assignments)
+            totals = await asyncio.to_thread(world.totals, list(assignments))
+        self._show(assignments, totals)
 
-    # Setting up.
+    async def _watch(self, news: News, status: object) -> None:
+        """Tell what the chain says, until cancelled."""
+        clock = self.town.world.clock
+        while True:
+            with contextlib.suppress(EpochalError):  # between two blocks; the next look tells
+                await asyncio.to_thread(news.look)
+            epoch, tick = clock.tick_at(max(int(time.time()), clock.genesis))
+            assert callable(status)
+            status(f"epoch {epoch}, second {tick + 1} of {self.length}")
+            await asyncio.sleep(0.5)
 
-    def _set_up(self, stack: AsyncExitStack) -> None:
-        began = int(time.time())
-        self.genesis = began + _SETUP_SECONDS
-        anvil = stack.enter_context(
-            Anvil(*_ANVIL, timestamp=began - _SETUP_BLOCKS, log=self.out / "logs" / "anvil.log")
+    # The story
+
+    async def _story(self) -> None:
+        town, clock = self.town, self.town.world.clock
+        await town.until("every slot has a node whose page answers", town.all_served, 3 * self.length)
+        self.say(
+            f"the orchestrator placed {TEAM.slots} nodes, which had accepted and started the page; each answers, as "
+            f"{await town.where(KILLED_SLOT)}"
         )
-        self.chain = Chain(anvil.url)
-        signers = oracle_signers(ORACLES)
-        timing = Timing(
-            genesis=self.genesis,
-            epoch_length=self.length,
-            settle_delay=1,
-            agreement_span=3,
-            activation_delay=2,
-            review_delay=6,
-            replacement_span=5,
-            stall_span=self.length + 20,
-            attestable_span=20,
-            grace=3,
-        )
-        settings = NetworkSettings(timing, tuple(one.address for one in signers), APPEAL_EPOCHS, 2, PROTOCOL_SHARE_PPM)
-        ends_at = self.genesis + JOB_EPOCHS * self.length
-        job = JobSpec(PRICE, NODES, self.genesis, ends_at, POLICY)
-        market = Market.open(SteppedSender(self.chain), settings, job)
-        self.nodes = market.license_nodes([f"node-{index + 1}" for index in range(NODES)])
-        self.job, self.deposit = market.create_job()
-        # From here on the chain lives in real time, a block a second.
-        self.chain.rpc("evm_setTime", int(time.time()))
-        self.chain.rpc("evm_setIntervalMining", 1)
-        self.network: Network = market.network
-        self.network.addresses.save(self.out / "addresses.json")
-        self.clock = EpochClock(self.genesis, self.length, TICK)
-        self.sender = LiveSender(self.chain)
-        self.market = Market(self.sender, self.network, job)
-        self.keeper = Keeper(self.network, self.sender, Wallet(self.chain, key_of("keeper")))
-        self.ids = [pack(self.job, slot, 1) for slot in range(NODES)]
-        stores = [self.out / "state" / f"oracle-{index + 1}.sqlite" for index in range(ORACLES)]
-        self.members = local_members(self.network, self.clock, stores, stack)
-
-    async def _start_oracles(self, stack: AsyncExitStack) -> list[str]:
-        roster = FixedRoster({node.address: [key] for node, key in zip(self.nodes, self.ids, strict=True)})
-        urls = []
-        for member in self.members:
-            collector = Collector(member.store, self.clock, member.signer, self.network.heartbeat_domain, roster)
-            await collector.start()
-            stack.push_async_callback(collector.stop)
-            way = HttpWay(collector)
-            urls.append(await way.start())
-            stack.push_async_callback(way.stop)
-            self.collectors.append(collector)
-        return urls
-
-    def _start_nodes(self, stack: AsyncExitStack, urls: list[str]) -> None:
-        for node in self.nodes:
-            process = NodeProcess(
-                node.name,
-                node.key,
-                urls,
-                self.chain.chain_id,
-                self.network.addresses.attestations,
-                TICK,
-                self.out / "logs" / f"{node.name}.log",
+        await self._pause()
+        epoch = clock.epoch_at(int(time.time())) + 1
+        if epoch >= JOB_EPOCHS:
+            raise EpochalError(
+                f"starting took until epoch {epoch - 1}, and the job has {JOB_EPOCHS}: the machine is busy; give a "
+                "longer --epoch-length"
             )
-            self.processes[node.name] = process
-            stack.callback(process.close)
+        await self._at(clock.start(epoch) + _AFTER_BOUNDARY)
+        await self._heal()
+        await self._back()
+        await settled(town, self.healed, 3 * self.length)
+        await self._tell_shares()
+
+    async def _pause(self) -> None:
+        """Pause an agent for a few seconds of an epoch: too short to ask for another node, long enough to cost."""
+        town, clock = self.town, self.town.world.clock
+        serving = await asyncio.to_thread(town.view.serving)
+        one = serving[PAUSED_SLOT]
+        self._paused = one.id
+        begin = max(time.time(), one.opened_at, clock.genesis) + _SERVED_BEFORE_PAUSE
+        if clock.epoch_at(int(begin)) != clock.epoch_at(int(begin + PAUSE_SECONDS + 1)):
+            begin = clock.start(clock.epoch_at(int(begin)) + 1) + _SERVED_BEFORE_PAUSE
+        await self._at(int(begin) + 0.5)
+        worker = town.workers[one.licence]
+        worker.pause()
+        self.say(f"[yellow]paused {name_of(one)}[/] (SIGSTOP to its agent)")
+        await asyncio.sleep(PAUSE_SECONDS)
+        worker.resume()
+        self.say(f"[green]{name_of(one)} goes on[/] (SIGCONT), after {PAUSE_SECONDS:.0f} silent seconds")
+
+    async def _heal(self) -> None:
+        town, slot = self.town, KILLED_SLOT
+        page = await town.page(slot)
+        lost, killed = await kill(town, slot)
+        with_it = f" and its page, process {page.pid}" if page else ""
+        self.say(f"[red]killed {name_of(lost)}[/]: SIGKILL to its agent{with_it}; slot {slot} answers nobody")
+        asked = await request_for(town, lost)
+        requested = time.time()
+        self.say(
+            f"on chain: {asked.signatures} of {TEAM.oracles} oracles ask for another node in slot {slot} "
+            f"(transaction {asked.transaction[:10]}…); {show_assignment(lost.id)} is closed as of "
+            f"{asked.as_of - self._genesis:+.0f} s"
+        )
+        new = await successor_of(town, lost)
+        assigned = time.time()
+        delivery = await asyncio.to_thread(delivery_of, town, asked)
+        if delivery is not None:
+            self.say(f"the keeper brought the request to the orchestrator: {delivery.told or delivery.state.value}")
+        self.say(f"{name_of(new)}, a spare, accepted and is placed: {show_assignment(new.id)}")
+
+        async def answers() -> bool:
+            return await town.served(slot, new.id)
+
+        await town.until(f"the page in slot {slot} answers", answers, 2 * self.length)
+        answering = time.time()
+        self.healed = Healed(slot, lost, new, asked, killed, requested, assigned, answering)
+        self.say(
+            f"[green]slot {slot} answers again[/] from {name_of(new)}, {await town.where(slot)}: "
+            f"[bold]{answering - killed:.1f} s[/] after the kill"
+        )
+
+    async def _back(self) -> None:
+        """The killed node comes back, and finds that its assignment isn't its own any more."""
+        town, lost = self.town, self.healed.lost
+        worker, name = town.workers[lost.licence], show_assignment(lost.id)
+        await asyncio.to_thread(worker.revive)
+        self.say(f"{name_of(lost)} is started again")
+        await town.until(f"{name_of(lost)} gives {name} up", lambda: not worker.runs(), 2 * self.length)
+        self.say(f"{name_of(lost)} heard that {name} isn't its own any more: it is fenced, and runs and earns nothing")
+
+    async def _tell_shares(self) -> None:
+        known = await asyncio.to_thread(self.town.view.assignments)
+        lost, new = known[self.healed.lost.id], known[self.healed.new.id]
+        epoch = self.town.world.clock.epoch_at(self.healed.asked.as_of)
+        gap = new.opened_at - lost.end
+        self.say(
+            f"epoch {epoch}, slot {KILLED_SLOT}: {name_of(lost)} is paid until {lost.end - self._genesis:+.0f} s, "
+            f"{name_of(new)} from {new.opened_at - self._genesis:+.0f} s on; the {gap} s between cost nobody anything"
+        )
+
+    async def _until_closed(self) -> None:
+        seconds = (JOB_EPOCHS + APPEAL_EPOCHS + 3) * self.length
+        await self.town.until("the keeper closes the job", self.town.view.closed, seconds)
+        await asyncio.sleep(2.0)  # the last burn is in a block of its own
+        self.say("the keeper closed the job: nodes are paid, the customer is refunded, the burn share burned")
+
+    # Telling
 
     def _tell_setup(self) -> None:
+        world, out = self.town.world, self.options.out
         target, floor, refund, share = (
             f"{ppm // 10_000} %"
             for ppm in (POLICY.target_ppm, POLICY.floor_ppm, POLICY.csp_share_ppm, PROTOCOL_SHARE_PPM)
         )
-        self._print(f"chain at {self.chain.url}, contracts deployed, {NODES} licences linked to their nodes")
-        self._print(
-            f"a customer funded {JOB_EPOCHS} epochs of {self.length} s for {NODES} slots at {PRICE // UNIT} a slot and "
-            f"epoch: deposit {self.deposit / UNIT:,.2f}"
+        self.say(f"chain at {world.chain.url}, contracts deployed, {TEAM.nodes} licences linked to their nodes")
+        self.say(
+            f"a customer, whom a verifier vouches for, funded {JOB_EPOCHS} epochs of {self.length} s for {TEAM.slots} "
+            f"slots at {PRICE // UNIT} a slot and epoch: deposit {world.deposit / UNIT:,.2f}"
         )
-        self._print(
+        self.say(
             f"policy: all is earned from {target} uptime, nothing below {floor}, linear between; of withheld money "
-            f"{refund} returns, the rest burns; {share} of the earned burns"
+            f"{refund} returns, the rest burns; {share} of the earned burns; another node after {OUTAGE_SECONDS} s of "
+            "outage"
         )
-        self._print(f"{ORACLES} oracles listen; {NODES} node processes beat each second, logs in {self.out / 'logs'}")
+        self.say(
+            f"{TEAM.oracles} oracles, {TEAM.nodes} agents, an orchestrator and a keeper run, each a process; logs in "
+            f"{out / 'logs'}"
+        )
 
-    # Living.
+    def _show(self, assignments: dict[int, Opened], totals: object) -> None:
+        from scenario.audit import Totals
 
-    def _plan_faults(self) -> None:
-        def at(epochs: float) -> float:
-            return self.genesis + epochs * self.length
-
-        killed, paused = self.processes[KILLED], self.processes[PAUSED]
-        self._faults = [
-            (
-                at(1 + 1 / 3),
-                lambda: self._fault(killed.kill, f"[red]killed {KILLED}[/] (SIGKILL, process {killed.pid})"),
-            ),
-            (
-                at(2 + 1 / 4),
-                lambda: self._fault(paused.pause, f"[yellow]paused {PAUSED}[/] (SIGSTOP, process {paused.pid})"),
-            ),
-            (at(2 + 3 / 4), lambda: self._fault(paused.resume, f"[green]{PAUSED} goes on[/] (SIGCONT)")),
+        assert isinstance(totals, Totals)
+        fates = {self.healed.lost.id: "killed", self.healed.new.id: "took over", self._paused: "paused"}
+        served = {one.licence: one for one in self.town.world.nodes}
+        strips = self._records()
+        results = [
+            NodeResult(
+                name_of(one),
+                one.earned,
+                one.accounted - one.earned,
+                one.unmeasured,
+                fates.get(one.id, "served"),
+                self._strip(strips, served[one.licence], one),
+            )
+            for one in sorted(assignments.values(), key=lambda each: (each.licence, each.id))
         ]
-
-    def _fault(self, act: Callable[[], None], told: str) -> None:
-        act()
-        self._print(told)
-
-    async def _live(self) -> None:
-        """Open the assignments, then let the schedule ask what is due until everything is settled and released."""
-        scheduler = AsyncIOScheduler(
-            timezone="UTC", job_defaults={"coalesce": True, "misfire_grace_time": None, "max_instances": 1}
-        )
-        with self.console.status("waiting for epoch 0") as status:
-            await self._until(self.genesis)
-            await asyncio.to_thread(self._assign)
-            self._print("the job's window opened; the orchestrator placed every node, which had accepted")
-            scheduler.add_job(self._step, "interval", seconds=0.3, id="step")
-            # A tick that finds the last one still at work is as it should be, and no news.
-            logging.getLogger("apscheduler").setLevel(logging.ERROR)
-            scheduler.start()
-            try:
-                while not self.done.is_set():
-                    self._run_faults()
-                    status.update(self._status())
-                    with contextlib.suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(self.done.wait(), 0.2)
-            finally:
-                scheduler.shutdown(wait=False)
-        if self.failure:
-            raise self.failure
-
-    async def _step(self) -> None:
-        """What is due now? Nothing is remembered but what is in the stores and on the chain."""
-        try:
-            over = await asyncio.to_thread(self._do_due)
-        except NotAgreed as error:
-            # Not yet: the anchor isn't finalized, and the next tick asks again. But not for ever.
-            if time.time() < self.clock.end(len(self.reports)) + self.length:
-                return
-            self.failure, over = error, True
-        except BaseException as error:
-            self.failure, over = error, True
-        if over:
-            self.done.set()
-
-    def _do_due(self) -> bool:
-        """Do what is due; returns whether everything is done."""
-        now = time.time()
-        epoch = len(self.reports)
-        last = JOB_EPOCHS - 1 + APPEAL_EPOCHS + 1
-        attestations = self.network.attestations.functions
-        if self.settled < epoch - 1:
-            final, _, final_at = attestations.lastFinal().call(block_identifier="latest")
-            if final_at and final == epoch - 1:
-                report = self.reports[-1].draft
-                transactions = self.keeper.settle(final, report.tree)
-                self.settled = final
-                for member in self.members:
-                    member.forget(final)
-                    member.prune(final)
-                self._print(f"epoch {final}: final and settled ({transactions} transaction{'s' * (transactions != 1)})")
-            return False
-        if epoch > last:
-            return True
-        if now < self.clock.end(epoch) + self.network.timing.settle_delay:
-            return False
-        signed = agree_on(epoch, self.members)
-        report_ = signed.draft.report
-        self.keeper.attest(report_, signed.signers, signed.signatures)
-        self.reports.append(signed)
-        agreed = signed.draft.agreed[epoch]
-        shares = {
-            node.name: 100 * agreed[key].up // agreed[key].observed
-            for node, key in zip(self.nodes, self.ids, strict=True)
-            if key in agreed and agreed[key].observed
-        }
-        below = [f"{name} {share} %" for name, share in shares.items() if share < 100]
-        full = len(shares) - len(below)
-        shown = ", ".join([f"{full} node{'s' * (full != 1)} 100 %", *below])
-        signatures = len(signed.signatures) // 64
-        self._print(
-            f"epoch {epoch}: {signatures} of {ORACLES} oracles signed root 0x{report_.root.hex()[:8]}…"
-            + (f"; up: {shown}" if shares else "; the job is over, nothing to measure")
-        )
-        return False
-
-    def _assign(self) -> None:
-        while self.chain.block("latest").timestamp < self.genesis:
-            time.sleep(0.1)
-        terms = self.market.terms_hash()
-        self.sender.send([self.market.assign(self.job, slot, 1, node, terms) for slot, node in enumerate(self.nodes)])
-
-    def _run_faults(self) -> None:
-        while self._faults and time.time() >= self._faults[0][0]:
-            self._faults.pop(0)[1]()
-
-    def _status(self) -> str:
-        accepted = sum(sum(one.intake.accepted.values()) for one in self.collectors)
-        now = max(int(time.time()), self.genesis)
-        epoch, tick = self.clock.tick_at(now)
-        what = "serving" if epoch < JOB_EPOCHS else "the job is over; waiting for the appeal span of withheld money"
-        return f"epoch {epoch}, second {tick * TICK + 1} of {self.length}: {what}; {accepted:,} heartbeats acknowledged"
-
-    async def _until(self, moment: float) -> None:
-        await asyncio.sleep(max(0.0, moment - time.time()))
-
-    # Winding up.
-
-    def _wind_up(self) -> None:
-        """Release what was withheld, pay everyone, close the job, burn."""
-        settle_window = self.network.settle_window
-        final_at = self.network.attestations.functions.lastFinal().call()[2]
-        while self.chain.block("latest").timestamp < final_at + settle_window:
-            time.sleep(0.1)
-        self.keeper.release(self.ids)
-        self._print("appeal span over: withheld money got its destination")
-        self.keeper.claim(self.ids)
-        self.keeper.close(self.job)
-        self.keeper.refund(self.job)
-        self.keeper.burn(self.job)
-        self._print("nodes were paid, the job was closed, the customer refunded, the burn share burned")
-        payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
-        self.totals = audit.totals(self.network, self.job, self.ids, payees, self.market.csp.address, self.deposit)
-        self.totals.check()
-        self.booked = self.keeper.booked(self.ids)
-        self.records = [member.store.read(epoch) for epoch in range(JOB_EPOCHS) for member in self.members]
-        opened = self.members[0].reader.placed(self.chain.finalized(), -1)
-        self.opened = {one.subject.assignment_id: one.subject.opened_at for one in opened}
-
-    def _show(self) -> None:
-        fates = {KILLED: "killed", PAUSED: "paused"}
-        results = []
-        for node, key in zip(self.nodes, self.ids, strict=True):
-            one = self.booked[key]
-            unmeasured = one.through - self.opened[key] - one.accounted
-            withheld = one.accounted - one.earned
-            fate = fates.get(node.name, "served")
-            results.append(NodeResult(node.name, one.earned, withheld, unmeasured, fate, self._strip(node)))
         show(
             self.console,
-            self.out,
+            self.options.out,
             results,
             Rates(PRICE, self.length, PROTOCOL_SHARE_PPM, POLICY.csp_share_ppm),
-            self.totals,
-            self.clock.ticks_per_epoch,
-            [f"{KILLED} was killed in epoch 1, {PAUSED} paused for half of epoch 2"],
+            totals,
+            self.town.world.clock.ticks_per_epoch,
+            [
+                f"{name_of(self.healed.lost)} was killed, {name_of(self.healed.new)} took its slot over "
+                f"{self.healed.answering - self.healed.killed:.0f} s later"
+            ],
         )
 
-    def _strip(self, node: Serving) -> list[int]:
-        """2 up, 1 down, 0 not observed, for each tick of the job, as most oracles saw it."""
+    def _records(self) -> list[list[EpochRecord]]:
+        """By epoch of the job, what each oracle recorded."""
+        records: list[list[EpochRecord]] = [[] for _ in range(JOB_EPOCHS)]
+        for oracle in self.town.here.oracles:
+            store = open_to_read(self.options.out / "state" / oracle.name / "oracle.sqlite")
+            try:
+                for epoch in range(JOB_EPOCHS):
+                    records[epoch].append(store.read(epoch))
+            finally:
+                store.close()
+        return records
+
+    def _strip(self, records: list[list[EpochRecord]], node: Serving, assignment: Opened) -> list[int]:
+        """2 up, 1 down, 0 not observed or not placed, for each tick of the job, as most oracles saw it."""
         strip = []
-        name = raw_address(node.address)
-        for epoch in range(JOB_EPOCHS):
-            records = self.records[epoch * ORACLES : (epoch + 1) * ORACLES]
-            lines = [(one.observable(name), one.line(Kind.LIVENESS, name).up) for one in records]
-            for tick in range(self.clock.ticks_per_epoch):
-                seen = sum(observable >> tick & 1 for observable, _ in lines)
+        clock, name = self.town.world.clock, raw_address(node.address)
+        for epoch, of_epoch in enumerate(records):
+            lines = [(one.observable(name), one.line(Kind.LIVENESS, name).up) for one in of_epoch]
+            placed = clock.whole_ticks(epoch, assignment.opened_at, assignment.end)
+            for tick in range(clock.ticks_per_epoch):
+                seen = sum(observable >> tick & 1 for observable, _ in lines) if tick in placed else 0
                 up = sum(up_bits >> tick & 1 for _, up_bits in lines)
-                strip.append(0 if 2 * seen <= ORACLES else 2 if 2 * up > seen else 1)
+                strip.append(0 if 2 * seen <= len(lines) else 2 if 2 * up > seen else 1)
         return strip
 
-    def _print(self, text: str) -> None:
-        second = time.time() - self.genesis
+    async def _at(self, moment: float) -> None:
+        await asyncio.sleep(max(0.0, moment - time.time()))
+
+    def say(self, text: str) -> None:
+        """Tell news, with the second of the network's time."""
+        second = time.time() - self._genesis
         self.console.print(f"[dim]{second:+6.1f} s[/]  {text}", highlight=False)

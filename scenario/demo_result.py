@@ -19,7 +19,8 @@ UNIT = 10**6
 
 @dataclass(frozen=True, slots=True)
 class NodeResult:
-    """One node's seconds, what happened to it, and its ticks: 2 up, 1 down, 0 not observed."""
+    """One assignment's seconds, its node and what happened to it, and its ticks: 2 up, 1 down, 0 not observed or not
+    placed."""
 
     name: str
     earned: int

@@ -15,10 +15,16 @@ from chain.transactions import Call, Sender, Wallet
 from oracle.ground.ids import pack
 from oracle.ground.keccak import keccak256
 from oracle.ground.policy import Policy
-from oracle.ground.typed_data import Acceptance, NodeConsent
+from oracle.ground.typed_data import Acceptance, Credential, NodeConsent
 from oracle.signing.signer import LocalSigner, derived_key
 
 SEED = "epochal local network"
+# Licences of nodes are standard ones, the first of the contracts' kinds.
+STANDARD = 1
+# What a verifier of a local network says of its CSP: it is a person it knows; the first bit of the contracts' kinds.
+KYC = 1
+# Of jobs whose nodes run nothing.
+INTENT = bytes(32)
 # Large enough for any run, in wei; anvil gives it away.
 _PURSE = 10**24
 _PAGE = 200
@@ -65,13 +71,15 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What the CSP pays for; price in the token's smallest unit, times in UNIX seconds."""
+    """What the CSP pays for; price in the token's smallest unit, times in UNIX seconds. `intent`: hash of the document
+    that says what is to run."""
 
     price: int
     slots: int
     starts_at: int
     ends_at: int
     policy: Policy
+    intent: bytes = INTENT
 
 
 def node_key(name: str) -> bytes:
@@ -82,6 +90,15 @@ def node_key(name: str) -> bytes:
 def operator_key(name: str) -> bytes:
     """The key of a node's operator, who holds its licence and is paid."""
     return key_of(f"operator {name}")
+
+
+def deployed(sender: Sender, settings: NetworkSettings) -> Network:
+    """A new network on a local chain whose actors are funded; the governor holds all roles."""
+    chain = sender.chain
+    actors = [Wallet(chain, key_of(label)) for label in ("governor", "csp", "orchestrator", "keeper")]
+    chain.batch([("anvil_setBalance", [actor.address, hex(_PURSE)]) for actor in actors])
+    governor = actors[0]
+    return deploy(sender, governor, settings, guardian=governor.address, licensor=governor.address)
 
 
 class Market:
@@ -98,12 +115,7 @@ class Market:
     @staticmethod
     def open(sender: Sender, settings: NetworkSettings, job: JobSpec) -> Market:
         """Fund the actors of a new chain and deploy the network."""
-        chain = sender.chain
-        actors = [Wallet(chain, key_of(label)) for label in ("governor", "csp", "orchestrator", "keeper")]
-        chain.batch([("anvil_setBalance", [actor.address, hex(_PURSE)]) for actor in actors])
-        governor = actors[0]
-        network = deploy(sender, governor, settings, guardian=governor.address, licensor=governor.address)
-        return Market(sender, network, job)
+        return Market(sender, deployed(sender, settings), job)
 
     def license_nodes(self, names: Sequence[str]) -> list[Serving]:
         """Mint a licence to each node's operator and link the node with its consent."""
@@ -112,7 +124,8 @@ class Market:
         operators = [Wallet(chain, operator_key(name)) for name in names]
         chain.batch([("anvil_setBalance", [one.address, hex(_PURSE)]) for one in operators])
         first = licences.totalMinted().call() + 1
-        self._paged([Call.of("mint licence", governor, licences.mint(one.address), 250_000) for one in operators])
+        mints = [licences.mint(one.address, STANDARD) for one in operators]
+        self._paged([Call.of("mint licence", governor, mint, 250_000) for mint in mints])
         nodes, links = [], []
         for index, (name, operator) in enumerate(zip(names, operators, strict=True)):
             node = Serving.of(name, node_key(name), first + index)
@@ -127,15 +140,41 @@ class Market:
 
     def create_job(self) -> tuple[int, int]:
         """The CSP funds the job; returns its id and the deposit."""
-        escrow, token = self.network.escrow.functions, self.network.token.functions
+        network, token = self.network, self.network.token.functions
         terms = self.terms()
-        deposit: int = escrow.depositFor(terms).call()
-        address = self.network.escrow.address
+        deposit: int = network.rules.functions.depositFor(terms).call()
+        self.identify()
+        address = network.escrow.address
         self.sender.send([Call.of("mint test tokens", self.csp, token.mint(self.csp.address, deposit), 200_000)])
         self.sender.send([Call.of("approve", self.csp, token.approve(address, deposit), 100_000)])
-        (receipt,) = self.sender.send([Call.of("create and fund job", self.csp, escrow.createJob(terms), 1_000_000)])
-        (event,) = self.network.escrow.events.JobCreated().process_receipt(receipt, errors=DISCARD)
+        account = self.open_account()
+        create = network.escrow.functions.createJob(account, terms)
+        (receipt,) = self.sender.send([Call.of("create and fund job", self.csp, create, 1_000_000)])
+        (event,) = network.escrow.events.JobCreated().process_receipt(receipt, errors=DISCARD)
         return event["args"]["job"], deposit
+
+    def identify(self) -> None:
+        """Where CSPs must show a credential: the governor registers a verifier, and the CSP brings that one's word."""
+        network, credentials = self.network, self.network.credentials.functions
+        if not network.credential_kinds & KYC:
+            return
+        governor, verifier = Wallet(self.sender.chain, key_of("governor")), LocalSigner(key_of("verifier"))
+        register = credentials.setVerifier(verifier.address, KYC)
+        self.sender.send([Call.of("register verifier", governor, register, 200_000)])
+        issued_at = self.sender.chain.block("latest").timestamp
+        file = keccak256(b"a salted file of the verifier's")
+        credential = Credential(self.csp.address, KYC, file, issued_at, self.job.ends_at)
+        signature = verifier.sign_typed(credential, network.credential_domain)
+        fields = (credential.subject, credential.kind, credential.document, credential.issuedAt, credential.expiry)
+        present = credentials.present(fields, signature[:32], signature[32:])
+        self.sender.send([Call.of("present credential", self.csp, present, 300_000)])
+
+    def open_account(self) -> int:
+        """The CSP's account, which its jobs belong to."""
+        accounts = self.network.accounts
+        (receipt,) = self.sender.send([Call.of("open account", self.csp, accounts.functions.open(), 150_000)])
+        (event,) = accounts.events.AccountOpened().process_receipt(receipt, errors=DISCARD)
+        return int(event["args"]["account"])
 
     def terms(self) -> tuple[object, ...]:
         """The job's terms, as the contract's struct `JobTerms`."""
@@ -146,6 +185,7 @@ class Market:
             self.job.starts_at,
             self.job.ends_at,
             self.orchestrator.address,
+            self.job.intent,
             self._policy,
         )
 
@@ -154,19 +194,19 @@ class Market:
         expiry = self.job.ends_at
         acceptance = Acceptance(job, slot, generation, node.licence, terms_hash, expiry)
         signature = node.signer.sign_typed(acceptance, self.network.acceptance_domain)
-        function = self.network.escrow.functions.assign(
+        function = self.network.placements.functions.assign(
             (job, slot, node.licence, expiry), signature[:32], signature[32:]
         )
-        return Call.of("assign", self.orchestrator, function, 400_000)
+        return Call.of("assign", self.orchestrator, function, 500_000)
 
     def close_assignment(self, job: int, slot: int, generation: int) -> Call:
         """The call with which the orchestrator ends a placement."""
-        function = self.network.escrow.functions.closeAssignment(pack(job, slot, generation))
+        function = self.network.placements.functions.closeAssignment(pack(job, slot, generation))
         return Call.of("close assignment", self.orchestrator, function, 200_000)
 
     def terms_hash(self) -> bytes:
-        """What a node accepts: the hash of token, price and policy."""
-        return bytes(self.network.escrow.functions.termsHash(self.terms()).call())
+        """What a node accepts: the hash of token, price, policy and intent."""
+        return bytes(self.network.rules.functions.termsHash(self.terms()).call())
 
     def _paged(self, calls: Sequence[Call]) -> None:
         for start in range(0, len(calls), _PAGE):

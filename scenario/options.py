@@ -27,6 +27,18 @@ class BadOption(UserError):
 
 
 @dataclass(frozen=True, slots=True)
+class Reallocation:
+    """How a replay replaces failing nodes; seconds.
+
+    answer_delay   from when the orchestrator chose a node to the block in which it is assigned
+    reopen_after   from a request's deadline to when the CSP gives the forfeited slot back; 0: it never does
+    """
+
+    answer_delay: int
+    reopen_after: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReplayOptions:
     """What a replay is asked to do. Times in UNIX seconds, spans in seconds, money in the token's smallest unit.
 
@@ -35,6 +47,9 @@ class ReplayOptions:
     settle_every         epochs between settlements; the last epoch is always settled
     protocol_share_ppm   the protocol's share of the earned, burned, in millionths
     telemetry            "direct": bits from the trace; "http": signed heartbeats to each oracle's real intake
+    spares               how many nodes, the last by name, have no slot of their own
+    reallocation         None: whoever fails keeps its slot
+    compare              folder of the same replay without reallocation; only with `reallocation`
     """
 
     trace: Path
@@ -51,11 +66,14 @@ class ReplayOptions:
     protocol_share_ppm: int
     rpc: str | None
     telemetry: str = "direct"
+    spares: int = 0
+    reallocation: Reallocation | None = None
+    compare: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """One enrolment of a node inside the replayed time: an assignment to be."""
+    """A node's time in a slot, inside the replayed time: an assignment to be."""
 
     slot: int
     generation: int
@@ -68,13 +86,15 @@ class Span:
 class Schedule:
     """What follows from options and trace: the clock, the epochs, and who is enrolled when.
 
-    nodes: names of the nodes that are enrolled at any time in the replayed epochs; a node's slot is its place here.
+    nodes: names of the nodes that are enrolled at any time in the replayed epochs; a node's slot is its place here, if
+    there are that many slots; the others are spares.
     """
 
     clock: EpochClock
     first: int
     after: int
     nodes: tuple[str, ...]
+    slots: int
     spans: tuple[Span, ...]
 
     @property
@@ -138,9 +158,15 @@ def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
             enrolled[node] = cut
     if not enrolled:
         raise BadOption(f"--epochs {first}:{after}: no node of the trace is enrolled in them; choose others")
+    slots = len(enrolled) - options.spares
+    if slots < 1:
+        raise BadOption(
+            f"--spares {options.spares}: only {len(enrolled)} nodes are enrolled in the replayed epochs; give fewer"
+        )
+    _can_reallocate(options)
     spans = [
         Span(slot, generation, node, start, end)
-        for slot, (node, cut) in enumerate(enrolled.items())
+        for slot, (node, cut) in enumerate(list(enrolled.items())[:slots])
         for generation, (start, end) in enumerate(cut, start=1)
     ]
     if ends > _LATEST:
@@ -148,30 +174,51 @@ def schedule(options: ReplayOptions, trace: Trace) -> Schedule:
             f"--epochs {first}:{after}: they end at {ends}, but the contracts' clock ends at {_LATEST}; choose earlier "
             "epochs or a shorter --epoch-length"
         )
-    deposit = -(-options.price * len(enrolled) * (ends - begins) // options.epoch_length)
+    deposit = -(-options.price * slots * (ends - begins) // options.epoch_length)
     if deposit >= 1 << 96:
         raise BadOption(f"--price {options.price}: the deposit of {deposit} doesn't fit 96 bits; choose a lower price")
-    plan = Schedule(clock, first, after, tuple(enrolled), tuple(spans))
+    plan = Schedule(clock, first, after, tuple(enrolled), slots, tuple(spans))
     if options.telemetry == "http":
-        _every_tick_known(plan, trace)
+        for node, cut in enrolled.items():
+            for start, end in cut:
+                _every_tick_known(plan, trace, node, start, end)
     return plan
 
 
-def _every_tick_known(plan: Schedule, trace: Trace) -> None:
+def _can_reallocate(options: ReplayOptions) -> None:
+    """BadOption for what reallocation lacks."""
+    policy = options.policy
+    if options.reallocation is None:
+        if options.compare is not None:
+            raise BadOption(f"--compare {options.compare}: is for a replay with --reallocate; add that")
+        return
+    if not policy.outage_seconds and not policy.missed_epochs:
+        raise BadOption(
+            "--reallocate: the policy asks for no other node; set outage_seconds or missed_epochs in --policy FILE"
+        )
+    if options.tick < 2:
+        raise BadOption("--tick 1: with --reallocate a request comes a second after a tick; give at least 2")
+
+
+def _every_tick_known(plan: Schedule, trace: Trace, node: str, start: int, end: int) -> None:
     """BadOption where nobody saw some ticks of an enrolled node: no intake is blind for one node alone."""
-    for span in plan.spans:
-        last = plan.clock.covering(span.end)
-        for epoch in range(max(plan.first, plan.clock.epoch_at(span.start)), min(plan.after, last + 1)):
-            ticks = bitmap.span(plan.clock.whole_ticks(epoch, span.start, span.end))
-            if ticks & ~trace.bits(span.node, plan.clock, epoch).seen:
-                raise BadOption(
-                    f"--telemetry http: the trace doesn't know what {span.node} did in all of epoch {epoch}; choose "
-                    "other --epochs, or --telemetry direct"
-                )
+    last = plan.clock.covering(end)
+    for epoch in range(max(plan.first, plan.clock.epoch_at(start)), min(plan.after, last + 1)):
+        ticks = bitmap.span(plan.clock.whole_ticks(epoch, start, end))
+        if ticks & ~trace.bits(node, plan.clock, epoch).seen:
+            raise BadOption(
+                f"--telemetry http: the trace doesn't know what {node} did in all of epoch {epoch}; choose other "
+                "--epochs, or --telemetry direct"
+            )
 
 
 def fingerprint(options: ReplayOptions, plan: Schedule) -> dict[str, Any]:
     """What must be the same for a replay to go on where it was."""
+    further: dict[str, Any] = {}
+    if options.spares:
+        further["spares"] = options.spares
+    if options.reallocation is not None:
+        further["reallocation"] = asdict(options.reallocation)
     return {
         "trace_sha256": hashlib.sha256(options.trace.read_bytes()).hexdigest(),
         "genesis": plan.clock.genesis,
@@ -186,4 +233,5 @@ def fingerprint(options: ReplayOptions, plan: Schedule) -> dict[str, Any]:
         "protocol_share_ppm": options.protocol_share_ppm,
         "rpc": options.rpc,
         "telemetry": options.telemetry,
+        **further,
     }

@@ -51,11 +51,11 @@ def uptime_by_epoch(path: Path, rows: Sequence[Sequence[Any]], first: int, after
     axes.set_xlabel("epoch")
     axes.set_title(f"Uptime of {len(nodes)} nodes in {after - first} epochs, as the committee agreed it")
     _legend(axes, [(_UNKNOWN, "enrolled, nobody could observe"), (_ABSENT, "not enrolled")])
-    _save(figure, path)
+    save(figure, path)
 
 
 def uptime_by_tick(path: Path, ticks: dict[str, Sequence[int]], epoch_length: int, notes: Sequence[str]) -> None:
-    """Heat map of nodes by ticks: 2 up, 1 down, 0 not observed. `epoch_length` in ticks."""
+    """Heat map of nodes by ticks: 2 up, 1 down, 0 not observed or not placed. `epoch_length` in ticks."""
     nodes = list(ticks)
     grid = np.array([list(ticks[node]) for node in nodes])
     figure, axes = _sheet(len(nodes))
@@ -75,8 +75,8 @@ def uptime_by_tick(path: Path, ticks: dict[str, Sequence[int]], epoch_length: in
     axes.set_xticks(np.arange(epoch_length / 2 - 0.5, grid.shape[1], epoch_length))
     axes.set_xticklabels([f"epoch {index}" for index in range(len(axes.get_xticks()))])
     axes.set_title("Uptime by tick" + "".join(f"\n{note}" for note in notes), fontsize=10)
-    _legend(axes, [(_PAID, "up"), (_BURNED, "down"), (_UNKNOWN, "not observed")])
-    _save(figure, path)
+    _legend(axes, [(_PAID, "up"), (_BURNED, "down"), (_UNKNOWN, "not placed, or not observed")])
+    save(figure, path)
 
 
 def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: int = 10**6) -> None:
@@ -122,7 +122,7 @@ def money(path: Path, payouts: Sequence[Sequence[Any]], totals: Totals, unit: in
     each.set_title("by node: paid, refunded, burned")
     for axes in (whole, each):
         axes.spines[["top", "right"]].set_visible(False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def _height(rows: int) -> float:
@@ -150,7 +150,8 @@ def _legend(axes: Axes, entries: Sequence[tuple[str, str]]) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a picture whole or not at all, and let go of it."""
     part = path.with_name(path.name + ".part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a name in a script that the font lacks

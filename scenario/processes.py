@@ -83,13 +83,15 @@ class NodeProcess(CommandProcess):
         tick: int,
         log: Path,
         receipts: Path | None = None,
+        further: Sequence[str] = (),
     ) -> None:
-        """`receipts`: folder in which it keeps the oracles' receipts."""
+        """`receipts`: folder in which it keeps the oracles' receipts. `further`: options beside these."""
         arguments = ["node", "run", *(option for url in oracles for option in ("--oracle", url))]
         arguments += ["--chain-id", str(chain_id), "--attestations", attestations]
         arguments += ["--key-env", _KEY_VARIABLE, "--tick", str(tick)]
         if receipts is not None:
             arguments += ["--receipts", str(receipts)]
+        arguments += further
         super().__init__(name, arguments, {_KEY_VARIABLE: "0x" + key.hex()}, log)
 
 

@@ -4,13 +4,11 @@ is moved by hand."""
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from types import FrameType
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from chain.anvil import Anvil
@@ -26,9 +24,15 @@ from oracle.telemetry.traces.trace import Trace, load
 from scenario import audit, plots, results
 from scenario.checkpoint import CannotResume, Workspace, write_whole
 from scenario.feeds import DirectFeed, Feed, HttpFeed
+from scenario.hands import interruptible, take_over
 from scenario.market import JobSpec, Market, Serving, key_of, node_key, oracle_signers
 from scenario.options import LEAD, BadOption, ReplayOptions, Schedule, fingerprint, schedule
 from scenario.oracles import local_members
+from scenario.reallocation.calls import Mover, committee_of
+from scenario.reallocation.facts import Moves
+from scenario.reallocation.figures import Told, told
+from scenario.reallocation.files import Rows, comparable, write_moves
+from scenario.reallocation.moves import plan_moves
 from scenario.timeline import Event, Timeline
 from settlement.keeper import Keeper
 from settlement.money import Rates
@@ -80,12 +84,14 @@ def replay(options: ReplayOptions, progress: Progress) -> Outcome:
     """
     trace = load(options.trace)
     plan = schedule(options, trace)
+    without = told(plan, trace) if options.reallocation else None
+    comparable(options, plan)
     workspace = Workspace(options.out)
     held = workspace.load(fingerprint(options, plan))
     with ExitStack() as stack:
         if options.rpc:
             chain = Chain(options.rpc)
-            _take_over(chain, plan, fresh=held is None)
+            take_over(chain, plan, fresh=held is None)
         else:
             chain = Chain(stack.enter_context(Anvil(*_ANVIL, timestamp=plan.clock.genesis - LEAD)).url)
         if held is None:
@@ -96,61 +102,23 @@ def replay(options: ReplayOptions, progress: Progress) -> Outcome:
             workspace.prepare()
         elif held.chain_dump is not None:
             chain.rpc("anvil_loadState", held.chain_dump)
-        run = _Replay(options, plan, trace, workspace, chain, progress, stack)
+        moves = None
+        if options.reallocation:
+            progress.phase("working out who is replaced when")
+            moves = plan_moves(trace, plan, options.policy, options.reallocation, committee_of(options.oracles))
+            plan = replace(plan, spans=moves.spans)
+        run = _Replay(options, plan, trace, workspace, chain, progress, stack, moves, without)
         if held is None:
             run.begin()
         else:
             run.resume(held.state)
-        with _interruptible() as asked:
+        with interruptible() as asked:
             for epoch in range(run.next_epoch, plan.after):
                 run.epoch(epoch)
                 if asked():
                     run.checkpoint()
                     raise Stopped(f"stopped after epoch {epoch}; the same command goes on from there ({options.out})")
         return run.finish()
-
-
-def _take_over(chain: Chain, plan: Schedule, fresh: bool) -> None:
-    """Make the clock of a given chain ours; BadOption when it is no anvil or its time is later than the genesis."""
-    head = chain.block("latest")
-    if fresh and head.timestamp >= plan.clock.genesis - 600:
-        raise BadOption(
-            f"--rpc {chain.url}: its clock is at {head.timestamp}, but the network has to be set up before the "
-            f"genesis, {plan.clock.genesis}; start anvil with --timestamp {plan.clock.genesis - LEAD}, "
-            "or leave --rpc out"
-        )
-    try:
-        chain.rpc("evm_setAutomine", False)
-        chain.rpc("evm_setIntervalMining", 0)
-        if not fresh:
-            chain.rpc("anvil_dropAllTransactions")  # what a killed replay sent and nobody mined
-        # Gas for nothing, as of an anvil of our own: a block this large never raises the base fee.
-        chain.rpc("evm_setBlockGasLimit", hex(2**48))
-        chain.rpc("anvil_setNextBlockBaseFeePerGas", "0x0")
-    except EpochalError as error:
-        raise BadOption(
-            f"--rpc {chain.url}: its clock can't be moved ({error}); give an anvil, or leave --rpc out"
-        ) from error
-
-
-@contextmanager
-def _interruptible() -> Iterator[Any]:
-    """Within: a first Ctrl-C or SIGTERM is noted, a second one interrupts at once."""
-    asked: list[int] = []
-    kept = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, _: FrameType | None) -> None:
-        asked.append(number)
-        for one, handler in kept.items():
-            signal.signal(one, handler)
-
-    for one in kept:
-        signal.signal(one, note)
-    try:
-        yield lambda: bool(asked)
-    finally:
-        for one, handler in kept.items():
-            signal.signal(one, handler)
 
 
 class _Replay:
@@ -165,8 +133,12 @@ class _Replay:
         chain: Chain,
         progress: Progress,
         stack: ExitStack,
+        moves: Moves | None,
+        without: Told | None,
     ) -> None:
         self.options = options
+        self.moves = moves
+        self.without = without
         self.plan = plan
         self.trace = trace
         self.workspace = workspace
@@ -186,7 +158,7 @@ class _Replay:
             settle_window=max(1, length // 24),
             protocol_share_ppm=options.protocol_share_ppm,
         )
-        self.job_spec = JobSpec(options.price, len(plan.nodes), plan.starts_at, plan.ends_at, options.policy)
+        self.job_spec = JobSpec(options.price, plan.slots, plan.starts_at, plan.ends_at, options.policy)
 
     # From nothing to a funded job, or from a checkpoint.
 
@@ -238,17 +210,20 @@ class _Replay:
         if self.options.telemetry == "http":
             self.feed = HttpFeed(self.members, self.plan.clock, self.network.heartbeat_domain, self.nodes)
         self.stack.callback(self.feed.close)
-        terms = self.market.terms_hash()
+        terms, nodes = self.market.terms_hash(), {node.name: node for node in self.nodes}
         events = []
+        if self.moves is not None:
+            self.mover = Mover(self.market, self.keeper.wallet, self.job, self.plan.clock, self.options.oracles)
+            events += self.mover.events(self.moves)
         for span in self.plan.spans:
-            node = self.nodes[span.slot]
+            node = nodes[span.node]
             events.append(
                 Event(
                     span.start,
                     lambda s=span, n=node: self.market.assign(self.job, s.slot, s.generation, n, terms),  # type: ignore[misc]
                 )
             )
-            if span.end < self.plan.ends_at:
+            if span.end < self.plan.ends_at and self.moves is None:
                 events.append(
                     Event(span.end, lambda s=span: self.market.close_assignment(self.job, s.slot, s.generation))  # type: ignore[misc]
                 )
@@ -285,8 +260,11 @@ class _Replay:
         """Telemetry in: what each oracle would have seen of the epoch."""
         clock = self.plan.clock
         start, end = clock.start(epoch), clock.end(epoch)
-        enrolled = {span.slot for span in self.plan.spans if span.start < end and span.end > start}
-        seen = [(self.nodes[slot], self.trace.bits(self.nodes[slot].name, clock, epoch)) for slot in sorted(enrolled)]
+        seen = [
+            (node, self.trace.bits(node.name, clock, epoch))
+            for node in self.nodes
+            if any(since < end and until > start for since, until in self.trace.enrolments(node.name))
+        ]
         self.feed.epoch(epoch, seen)
 
     def _submit(self, signed: SignedReport) -> None:
@@ -361,9 +339,13 @@ class _Replay:
             self.keeper.close(self.job)
             self.keeper.refund(self.job)
             self.keeper.burn(self.job)
-        payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
-        totals = audit.totals(self.network, self.job, self.ids, payees, self.market.csp.address, self.deposit)
+        payees = {node.name: Wallet(self.chain, node.operator_key()).address for node in self.nodes}
+        totals = audit.totals(
+            self.network, self.job, self.ids, list(payees.values()), self.market.csp.address, self.deposit
+        )
         totals.check()
+        if self.moves is not None:
+            self.mover.check(self.moves, self.plan.ends_at)
         self.progress.phase("writing files and drawing")
         with self._timed("files"):
             rows = [
@@ -373,16 +355,30 @@ class _Replay:
             uptime = sorted(row for one in rows for row in one["uptime"])
             settlement = sorted((row for one in rows for row in one["settlement"]), key=lambda row: (row[2], row[4]))
             paid = results.payouts(settlement, self.rates, self.plan.nodes, totals)
+            audit.check_each(self.network, payees, paid)
             out = self.options.out
             plots.uptime_by_epoch(out / "uptime.png", uptime, self.plan.first, self.plan.after)
             plots.money(out / "money.png", paid, totals)
             results.write_csv(out / "uptime.csv", results.UPTIME, uptime)
             results.write_csv(out / "settlement.csv", results.SETTLEMENT, settlement)
             results.write_csv(out / "payouts.csv", results.PAYOUTS, paid)
+            further = {}
+            if self.moves is not None and self.without is not None:
+                further["reallocation"] = write_moves(
+                    self.options,
+                    self.plan,
+                    self.job,
+                    self.moves,
+                    self.without,
+                    Rows(uptime, settlement, paid),
+                    self.rates,
+                    self.trace,
+                )
         summary = {
             "nodes": len(self.plan.nodes),
             "epochs": self.plan.after - self.plan.first,
             **{name: getattr(totals, name) for name in audit.Totals.__dataclass_fields__},
+            **further,
             "gas": self.timeline.gas.summary(),
             "wall_seconds": {phase: round(seconds, 3) for phase, seconds in self.wall.items()},
             "options": fingerprint(self.options, self.plan),

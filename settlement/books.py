@@ -79,13 +79,13 @@ def terms_of(network: Network, job: int) -> Terms:
     """A job's terms. RpcError."""
     known = network.job(job)
     rates = Rates(known["price"], network.timing.epoch_length, network.protocol_share_ppm, known["cspSharePpm"])
-    return Terms(rates, _token(network, known["token"]))
+    return Terms(rates, token_of(network, known["token"]))
 
 
 def books_of(network: Network, assignments: Sequence[int], block: Block) -> dict[int, Book]:
     """The books of assignments in the state of a block, by id. RpcError."""
-    function = network.escrow.functions.assignmentsOf(list(assignments))
-    found = [named(network.escrow, "assignmentsOf", one) for one in network.chain.call(function, block)]
+    function = network.lens.functions.assignmentsOf(list(assignments))
+    found = [named(network.lens, "assignmentsOf", one) for one in network.chain.call(function, block)]
     return {
         one["id"]: Book(
             one["payee"],
@@ -98,8 +98,8 @@ def books_of(network: Network, assignments: Sequence[int], block: Block) -> dict
     }
 
 
-def _token(network: Network, address: str) -> Token:
-    """Symbol and decimals are optional in ERC-20: without them amounts are in units."""
+def token_of(network: Network, address: str) -> Token:
+    """How a token is written. Symbol and decimals are optional in ERC-20: without them amounts are in units."""
     contract = network.chain.contract(address, bindings.abi("LocalToken"))
     try:
         symbol = network.chain.call(contract.functions.symbol())

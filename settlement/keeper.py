@@ -42,7 +42,7 @@ class Keeper:
         self.network = network
         self.sender = sender
         self.wallet = wallet
-        self._views = StructList(network.escrow.abi, "assignmentsOf", ("id", *Booked.__dataclass_fields__))
+        self._views = StructList(network.lens.abi, "assignmentsOf", ("id", *Booked.__dataclass_fields__))
 
     def booked(self, assignments: Sequence[int]) -> dict[int, Booked]:
         """The present books of assignments, by id; those that aren't there are left out."""
@@ -51,7 +51,7 @@ class Keeper:
         while pages:
             page = pages.pop()
             try:
-                found = self.network.chain.call_data(self.network.escrow.address, uint_list(_ASSIGNMENTS_OF, page))
+                found = self.network.chain.call_data(self.network.lens.address, uint_list(_ASSIGNMENTS_OF, page))
             except RpcError as error:
                 if not error.reverted:
                     raise
@@ -118,10 +118,15 @@ class Keeper:
         self.sender.send([Call.of("refund", self.wallet, self.network.escrow.functions.withdrawRefund(job))])
 
     def burn(self, job: int) -> None:
-        """Send the job's burnable shares to the burner and burn them."""
-        escrow, burner = self.network.escrow.functions, self.network.burner.functions
-        self.sender.send([Call.of("send to burn", self.wallet, escrow.sendToBurn(job))])
-        self.sender.send([Call.of("burn", self.wallet, burner.burn(self.network.addresses.token))])
+        """Send the job's burnable and protocol shares to where they belong, and burn what the burner has."""
+        network, escrow, books = self.network, self.network.escrow.functions, self.network.job(job)
+        if books["burnable"]:
+            self.sender.send([Call.of("send to burn", self.wallet, escrow.sendToBurn(job))])
+        if books["protocolDue"]:
+            self.sender.send([Call.of("send to protocol", self.wallet, escrow.sendToProtocol(job))])
+        if network.token.functions.balanceOf(network.burner.address).call():  # nothing to burn is refused
+            burn = network.burner.functions.burn(network.addresses.token)
+            self.sender.send([Call.of("burn", self.wallet, burn)])
 
     def _paged(self, label: str, ids: Sequence[int], function: object) -> None:
         for start in range(0, len(ids), _PAGE):

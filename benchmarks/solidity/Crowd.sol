@@ -2,8 +2,8 @@
 pragma solidity 0.8.37;
 
 import {IERC721Receiver} from "@openzeppelin/contracts/token/ERC721/IERC721Receiver.sol";
-import {IJobEscrow, Placement} from "../../contracts/interfaces/IJobEscrow.sol";
-import {INodeLicense} from "../../contracts/interfaces/INodeLicense.sol";
+import {INodeLicense, Kind} from "../../contracts/interfaces/INodeLicense.sol";
+import {IPlacements, Placement} from "../../contracts/interfaces/IPlacements.sol";
 
 /// @title Licenses, links and places many nodes in one transaction, so that a network of any size is there in a minute.
 /// @dev It holds all licences, is the job's orchestrator, and needs the role that mints.
@@ -18,11 +18,11 @@ contract Crowd is IERC721Receiver {
     }
 
     INodeLicense private immutable LICENCES;
-    IJobEscrow private immutable ESCROW;
+    IPlacements private immutable PLACEMENTS;
 
-    constructor(INodeLicense licences, IJobEscrow escrow) {
+    constructor(INodeLicense licences, IPlacements placements) {
         LICENCES = licences;
-        ESCROW = escrow;
+        PLACEMENTS = placements;
     }
 
     /// @notice Seats nodes in consecutive slots of a job, each under a licence of its own.
@@ -30,9 +30,9 @@ contract Crowd is IERC721Receiver {
     function seat(uint64 job, uint32 slot, uint64 expiry, Seat[] calldata seats) external {
         for (uint256 i = 0; i < seats.length; ++i) {
             Seat calldata s = seats[i];
-            uint256 licence = LICENCES.mint(address(this));
+            uint256 licence = LICENCES.mint(address(this), Kind.Standard);
             LICENCES.link(licence, s.node, expiry, s.consentR, s.consentVs);
-            ESCROW.assign(Placement(job, slot, licence, expiry), s.acceptanceR, s.acceptanceVs);
+            PLACEMENTS.assign(Placement(job, slot, licence, expiry), s.acceptanceR, s.acceptanceVs);
             ++slot;
         }
     }

@@ -4,7 +4,7 @@ pragma solidity 0.8.37;
 /// @notice An assignment's seconds, in one word. From bit 0, 40 bits each: `openedAt` (UNIX seconds), `closedAt` (UNIX
 /// seconds; zero while open), `through` (up to when it is settled, UNIX seconds), `accounted` (seconds booked as earned or
 /// withheld), `earned` (seconds booked as earned), `claimed` (earned seconds that were paid out). Bit 240, `holds`: some
-/// withheld seconds aren't released yet.
+/// withheld seconds aren't released yet. Bit 241, `marked`: a claim asks first whether the licence is frozen.
 /// @dev One word on the stack, not a struct: settling a thousand leaves reads and writes a thousand of these.
 type Account is uint256;
 
@@ -23,6 +23,7 @@ using Accounts for Account global;
 library Accounts {
     uint256 private constant FIELD = (1 << 40) - 1;
     uint256 private constant HOLDS = 1 << 240;
+    uint256 private constant MARKED = 1 << 241;
 
     /// @notice The account of an assignment that opens at `time`.
     function open(uint256 time) internal pure returns (Account) {
@@ -64,6 +65,11 @@ library Accounts {
         return Account.unwrap(a) & HOLDS != 0;
     }
 
+    /// @notice Whether a claim asks first whether the licence is frozen.
+    function marked(Account a) internal pure returns (bool) {
+        return Account.unwrap(a) & MARKED != 0;
+    }
+
     /// @notice When the assignment stops accruing, given its job's stop, which isn't zero.
     function stop(Account a, uint256 jobStop) internal pure returns (uint256) {
         uint256 closed = closedAt(a);
@@ -81,6 +87,11 @@ library Accounts {
     /// @notice The account with all that is earned paid out.
     function claim(Account a) internal pure returns (Account) {
         return Account.wrap((Account.unwrap(a) & ~(FIELD << 200)) | (earned(a) << 200));
+    }
+
+    /// @notice The account with `marked` set or cleared.
+    function mark(Account a, bool set) internal pure returns (Account) {
+        return Account.wrap(set ? Account.unwrap(a) | MARKED : Account.unwrap(a) & ~MARKED);
     }
 
     /// @notice The account with `holds` set or cleared.

@@ -102,12 +102,19 @@ library Money {
         return net(rates, t.claimed) - t.rounding;
     }
 
-    /// @notice What is to be burned of a job: the protocol's share of the earned, and what the CSP doesn't get of the
-    /// released.
+    /// @notice The protocol's share of a job's earned seconds.
+    function protocolDue(TallyView memory t, Rates memory rates) internal pure returns (uint256) {
+        return (gross(rates, t.earned) * rates.protocolPpm) / PPM;
+    }
+
+    /// @notice What is to be burned of a job: what the CSP doesn't get of the released.
     function burnDue(TallyView memory t, Rates memory rates) internal pure returns (uint256) {
-        return
-            (gross(rates, t.earned) * rates.protocolPpm) / PPM +
-            (gross(rates, t.released) * (PPM - rates.cspPpm)) / PPM;
+        return (gross(rates, t.released) * (PPM - rates.cspPpm)) / PPM;
+    }
+
+    /// @notice What a penalty of `penaltyPpm` on withheld seconds comes to.
+    function penalty(Rates memory rates, uint256 secs, uint256 penaltyPpm) internal pure returns (uint256) {
+        return (gross(rates, secs) * penaltyPpm) / PPM;
     }
 
     /// @notice What the CSP gets of a job's settled seconds: the unmeasured, and its share of the released.

@@ -21,8 +21,8 @@ library ReportsLibrary {
         uint256 word = Reports.unwrap(r);
         uint256 finalAt = uint40(word >> 32);
         if (finalAt == 0 || time < finalAt) return r;
-        uint256 place = word >> 248 == 2 ? 0 : (word >> 248) + 1;
-        return Reports.wrap((place << 248) | (word & REVIEWED) | ((word << ENTRY_BITS) & ENTRIES));
+        uint256 next = word >> 248 == 2 ? 0 : (word >> 248) + 1;
+        return Reports.wrap((next << 248) | (word & REVIEWED) | ((word << ENTRY_BITS) & ENTRIES));
     }
 
     /// @notice Epoch and finality of the pending report.

@@ -13,8 +13,10 @@ FROM python:3.12-slim
 ENV PATH=/opt/packages/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 COPY --from=packages /opt/packages /opt/packages
 WORKDIR /opt/epochal
-COPY cli/__init__.py cli/main.py cli/node.py cli/node_appeal.py cli/
+COPY cli/__init__.py cli/main.py cli/node.py cli/node_appeal.py cli/node_running.py cli/
 COPY node node/
+COPY orchestrator/__init__.py orchestrator/
+COPY orchestrator/wire orchestrator/wire/
 COPY oracle/__init__.py oracle/
 COPY oracle/ground oracle/ground/
 COPY oracle/signing oracle/signing/

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from oracle.committee.appeal import MOST_APPEALS, judged
 from oracle.committee.committee import Committee as Committee
+from oracle.committee.conflicts import NO_CONFLICTS, Conflicts, heard
 from oracle.committee.errors import Disagreement, Malformed
 from oracle.committee.observation import SignedObservation, View
+from oracle.ground.availability import Deed, attend, availability_leaves
 from oracle.ground.clock import EpochClock
+from oracle.ground.duty import Post, duty_leaves, serve
 from oracle.ground.errors import InvalidValue
+from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.keccak import keccak256
-from oracle.ground.leaves import Leaf
+from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.ledger import Ledger, Subject, advance
 from oracle.ground.median import agree, measured_needs
 from oracle.ground.merkle import Tree
@@ -93,11 +97,27 @@ def arranged(
     return tuple(by_author[author] for author in sorted(by_author))
 
 
-def combine(views: Sequence[View], members: int, tick: int) -> dict[int, Uptime]:
-    """The agreed uptime, in seconds, of every assignment that anyone observed."""
+def combine(
+    views: Sequence[View], members: int, tick: int, authors: Sequence[bytes] = (), conflicts: Conflicts = NO_CONFLICTS
+) -> dict[int, Uptime]:
+    """The agreed uptime, in seconds, of every assignment that anyone observed.
+
+    authors: of the views, in order of their addresses; needed where there are conflicts.
+    """
+    return _combined([view.ticks for view in views], members, tick, authors, conflicts)
+
+
+def _combined(
+    views: Sequence[Mapping[int, Uptime]], members: int, tick: int, authors: Sequence[bytes], conflicts: Conflicts
+) -> dict[int, Uptime]:
     needed = measured_needs(members)
-    keys = sorted({key for view in views for key in view.ticks})
-    return {key: agree((view.ticks.get(key, ZERO) for view in views), needed).scaled(tick) for key in keys}
+    agreed: dict[int, Uptime] = {}
+    for key in sorted(set().union(*views)):
+        seen: Iterable[Uptime] = [view.get(key, ZERO) for view in views]
+        if conflicted := conflicts.get(key):
+            seen = heard(list(zip(authors, seen, strict=True)), conflicted, members)
+        agreed[key] = agree(seen, needed).scaled(tick)
+    return agreed
 
 
 def draft(
@@ -112,16 +132,24 @@ def draft(
     nodes: Mapping[int, bytes] | None = None,
     committees: Mapping[int, Committee] | None = None,
     heartbeat_domain: Domain | None = None,
+    conflicts: Conflicts = NO_CONFLICTS,
+    posts: Sequence[Post] = (),
+    deeds: Sequence[Deed] = (),
 ) -> Draft:
     """The report that follows from a proposal. Disagreement when the proposal breaks a rule.
 
     parent: the ledger behind the last final report. subjects: the assignments of the anchor state. What appeals take:
     nodes, the node (20 bytes) of each assignment; committees, by appealed epoch, the set in force at that epoch's
-    anchor; and the domain of receipts, a heartbeat's. Appeals that a final report has used are done with.
+    anchor; and the domain of receipts, a heartbeat's. Appeals that a final report has used are done with. conflicts:
+    the members with a part in an assignment, by the anchor's state. posts: where the network pays oracles, the
+    committee's members and those of whom the parent's ledger has duties. deeds: licences that the network rewards.
     """
     if proposal.epoch not in proposal.observations:
         raise Disagreement(f"epoch {proposal.epoch}: the proposal has no observations of it")
     agreed: dict[int, dict[int, Uptime]] = {}
+    served: dict[int, frozenset[bytes]] = {}
+    available: dict[int, dict[int, Uptime]] = {}
+    held = {one.licence: one.conflicted for one in deeds if one.conflicted}
     for epoch in sorted(proposal.observations):
         if not parent.epoch < epoch <= proposal.epoch:
             raise Disagreement(f"epoch {epoch} isn't between the parent's, {parent.epoch}, and {proposal.epoch}")
@@ -130,7 +158,12 @@ def draft(
             raise Disagreement(f"epoch {epoch}: the observations aren't in order of their authors")
         if len(ordered) < committee.quorum:
             raise Disagreement(f"epoch {epoch}: {len(ordered)} observations, a quorum is {committee.quorum}")
-        agreed[epoch] = combine([one.view() for one in ordered], len(committee.members), clock.tick)
+        views, authors = [one.view() for one in ordered], [one.author(domain) for one in ordered]
+        served[epoch] = frozenset(authors)
+        agreed[epoch] = combine(views, len(committee.members), clock.tick, authors, conflicts)
+        if deeds:
+            of_licences = [view.licences for view in views]
+            available[epoch] = _combined(of_licences, len(committee.members), clock.tick, authors, held)
     _check_appeals(proposal)
     used = {epoch: one for epoch, one in (committees or {}).items() if any(a.epoch == epoch for a in proposal.appeals)}
     shown: dict[int, dict[int, int]] = {}
@@ -139,6 +172,13 @@ def draft(
             raise Disagreement(f"epoch {proposal.epoch}: the proposal has appeals, which aren't judged here")
         shown = judged(proposal.appeals, used, heartbeat_domain, clock, subjects, nodes)
     ledger, leaves = advance(parent, clock, proposal.epoch, subjects, agreed, appeal_epochs, shown)
+    if posts or deeds:
+        duties = serve(parent.duties, clock, served, posts) if posts else {}
+        ledger = replace(ledger, duties=duties)
+        if deeds:
+            ledger = replace(ledger, availability=attend(parent.availability, clock, available, deeds))
+        others = *availability_leaves(ledger.availability), *duty_leaves(ledger.duties)
+        leaves = (*(each for each in leaves if each != EMPTY), *others) or (EMPTY,)
     tree = Tree.build(leaves)
     evidence = bundle(proposal, committee, parent, used)
     report = EpochReport(
@@ -219,5 +259,5 @@ def unbundle(evidence: bytes) -> Evidence:
 
 
 def leaves_by_id(leaves: Iterable[Leaf]) -> dict[int, Leaf]:
-    """Leaves of assignments by their id, without the empty network's one."""
-    return {leaf.id: leaf for leaf in leaves if leaf.kind}
+    """Leaves of assignments by their id."""
+    return {leaf.id: leaf for leaf in leaves if leaf.kind == KIND_ASSIGNMENT}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,7 +13,14 @@ from chain.events import EventLog, Mark
 from chain.network import Network
 from chain.words import StructList, uint_list
 from oracle.committee.committee import Committee
+from oracle.committee.conflicts import NO_CONFLICTS, Conflicts, conflicts
+from oracle.committee.deeds import DeedReader
+from oracle.committee.operators import operators, posts
+from oracle.ground.address import raw_address
+from oracle.ground.availability import Deed
+from oracle.ground.duty import Post
 from oracle.ground.ledger import Subject
+from oracle.ground.maintenance import Span
 from oracle.ground.policy import EVIDENCE_CODES, Policy
 
 _PAGE = 500
@@ -24,16 +31,22 @@ _EVIDENCE = {code: name for name, code in EVIDENCE_CODES.items()}
 _FOLLOWED = ("JobCreated", "AssignmentOpened", "ReportSubmitted")
 _CLEARED = ("ReportVetoed", "ReportDropped")
 _ASSIGNMENTS_OF = function_signature_to_4byte_selector("assignmentsOf(uint256[])")
-# Of the contracts' AssignmentView, in the order of `Subject`'s fields; the node comes last.
-_FIELDS = ("id", "licence", "openedAt", "stop", "through", "earned", "accounted", "jobClosed", "node")
+# Of the contracts' AssignmentView, in the order of `Subject`'s fields; the node and the holder come last.
+_FIELDS = ("id", "licence", "openedAt", "stop", "through", "earned", "accounted", "jobClosed", "node", "payee")
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An assignment in the anchor's state, and the node (lower-case address) that serves it."""
+    """An assignment in the anchor's state, and the node (lower-case address) that serves it.
+
+    holder   who held the licence when it opened (lower-case address), and as long as it is open
+    account  the CSP's account, which pays
+    """
 
     subject: Subject
     node: str
+    holder: str
+    account: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +69,15 @@ class AnchorReader:
         """`events` is shared with others who follow this network; without it the reader keeps its own, in memory."""
         self.network = network
         self.events = EventLog.of(network) if events is None else events
-        self._views = StructList(network.escrow.abi, "assignmentsOf", _FIELDS)
+        self._pay: int | None = None
+        self._deed_reader: DeedReader | None = None
+        self._views = StructList(network.lens.abi, "assignmentsOf", _FIELDS)
         self._forget(Mark())
 
     def _forget(self, mark: Mark) -> None:
         self._mark = mark
         self._policies: dict[int, Policy] = {}
+        self._accounts: dict[int, int] = {}
         # The block in which each assignment was opened, and the anchor from which its leaf was out of the tree.
         self._assignments: dict[int, int] = {}
         self._settled: dict[int, int] = {}
@@ -70,6 +86,9 @@ class AnchorReader:
         # An anchor is read several times in a round: its state can't change.
         self._last_placed: tuple[str, int, list[Placed]] | None = None
         self.network.chain.forget_anchors()
+        self._conflicts: tuple[int, str, Sequence[Placed], Conflicts] | None = None
+        self._declared: tuple[int, str, Mapping[bytes, tuple[bytes, bytes]]] | None = None
+        self._last_deeds: tuple[int, str, Sequence[Deed]] | None = None
         self._sets: dict[str, Committee] = {}
         self._committees: dict[int, Committee] = {}
 
@@ -140,6 +159,19 @@ class AnchorReader:
         self._follow(anchor)
         return sum(opened <= anchor.number for opened in self._assignments.values())
 
+    def maintenance(self, licence: int, within: Span, at: Block) -> list[Span]:
+        """A licence's declared windows that overlap a span, by time, in the state of a block."""
+        if not self.network.addresses.maintenance:
+            return []
+        ask, found = self.network.maintenance.functions.windowsWithin, list[Span]()
+        start, end = within
+        more = True
+        while more:
+            page, more = self.network.chain.call(ask(licence, start, end, _PAGE), at)
+            found += [(opens, ends) for opens, ends in page]
+            start = found[-1][1] if found else end
+        return found
+
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """Every assignment whose leaf may still be in the tree, in the anchor's state.
 
@@ -161,11 +193,65 @@ class AnchorReader:
         placed: list[Placed] = []
         for start in range(0, len(wanted), _PAGE):
             asked = uint_list(_ASSIGNMENTS_OF, wanted[start : start + _PAGE])
-            views = self._views.decode(self.network.chain.call_data(self.network.escrow.address, asked, anchor))
-            placed += [Placed(Subject(*(*view, self._policies[view[0] >> 64])), node) for *view, node in views]
+            views = self._views.decode(self.network.chain.call_data(self.network.lens.address, asked, anchor))
+            for *view, node, holder in views:
+                job = view[0] >> 64
+                placed.append(Placed(Subject(*(*view, self._policies[job])), node, holder, self._accounts[job]))
         self._note_settled(placed, anchor, last_final_epoch)
         self._last_placed = (anchor.hash, last_final_epoch, placed)
         return placed
+
+    def conflicts(self, epoch: int, anchor: Block, placed: Sequence[Placed]) -> Conflicts:
+        """Which members in force at an epoch's anchor have a part in which of the assignments placed there, by what was
+        declared of their operators when the epoch started. None in a network that knows of no operators."""
+        if not placed or not self.network.addresses.registry:
+            return NO_CONFLICTS
+        if self._conflicts and self._conflicts[:3] == (epoch, anchor.hash, placed):
+            return self._conflicts[3]
+        declared = self._operators(epoch, anchor)
+        accounts = sorted({one.account for one in placed})
+        ask = self.network.accounts.functions.ownerOf
+        told = self.network.chain.calls([ask(account) for account in accounts], anchor)
+        owners = {account: raw_address(owner) for account, owner in zip(accounts, told, strict=True)}
+        found = conflicts(
+            declared, ((one.subject.assignment_id, owners[one.account], raw_address(one.holder)) for one in placed)
+        )
+        self._conflicts = epoch, anchor.hash, placed, found
+        return found
+
+    def _operators(self, epoch: int, anchor: Block) -> Mapping[bytes, tuple[bytes, bytes]]:
+        if self._declared and self._declared[:2] == (epoch, anchor.hash):
+            return self._declared[2]
+        declared = operators(self.network, self.committee(anchor), epoch, anchor)
+        self._declared = epoch, anchor.hash, declared
+        return declared
+
+    def deeds(self, epoch: int, anchor: Block) -> Sequence[Deed]:
+        """The licences that the network rewards, in the state of an epoch's anchor; none where it rewards none."""
+        if self._deed_reader is None:
+            self._deed_reader = DeedReader(self.network)
+        if not self._deed_reader.starts:
+            return ()
+        if self._last_deeds and self._last_deeds[:2] == (epoch, anchor.hash):
+            return self._last_deeds[2]
+        declared = self._operators(epoch, anchor) if self.network.addresses.registry else {}
+        deeds = self._deed_reader.read(self.network.clock(1).end(epoch), anchor, declared)
+        self._last_deeds = epoch, anchor.hash, deeds
+        return deeds
+
+    def posts(self, epoch: int, anchor: Block, known: Iterable[int]) -> Sequence[Post]:
+        """Members in force at an epoch's anchor, and `known` ones (addresses as numbers), as their duty goes on from
+        there. None in a network that doesn't pay oracles."""
+        if not self._pays_oracles():
+            return ()
+        return posts(self.network, self.committee(anchor), self.network.clock(1).end(epoch), anchor, known)
+
+    def _pays_oracles(self) -> bool:
+        if self._pay is None:
+            there = self.network.addresses.registry and self.network.addresses.oracle_pay
+            asked = self.network.oracle_pay.functions.payPerEpoch if there else None
+            self._pay = self.network.chain.fact(asked()) if asked else 0
+        return self._pay > 0
 
     def _note_settled(self, placed: Iterable[Placed], anchor: Block, last_final_epoch: int) -> None:
         clock, appeal_epochs = self.network.clock(1), self.network.appeal_epochs
@@ -215,14 +301,16 @@ class AnchorReader:
     def _take(self, name: str, block: int, told: dict[str, Any]) -> None:
         match name:
             case "JobCreated":
-                self._policies[told["job"]] = _policy(told["details"]["policy"])
+                self._policies[told["job"]] = read_policy(told["details"]["policy"])
+                self._accounts[told["job"]] = told["account"]
             case "AssignmentOpened":
                 self._assignments[told["assignment"]] = block
             case "ReportSubmitted":
                 self._evidence.setdefault((told["epoch"], told["root"]), []).append((block, told["evidence"]))
 
 
-def _policy(raw: dict[str, Any]) -> Policy:
+def read_policy(raw: dict[str, Any]) -> Policy:
+    """A policy from the fields of the contracts' struct, by name."""
     return Policy(
         evidence=_EVIDENCE[raw["evidence"]],
         target_ppm=raw["targetPpm"],
@@ -230,6 +318,12 @@ def _policy(raw: dict[str, Any]) -> Policy:
         window_epochs=raw["windowEpochs"],
         min_observed_seconds=raw["minObservedSeconds"],
         csp_share_ppm=raw["cspSharePpm"],
+        penalty_ppm=raw["penaltyPpm"],
+        missed_epochs=raw["missedEpochs"],
+        outage_seconds=raw["outageSeconds"],
+        answer_seconds=raw["answerSeconds"],
+        cooldown_seconds=raw["cooldownSeconds"],
+        maintenance_seconds=raw["maintenanceSeconds"],
     )
 
 

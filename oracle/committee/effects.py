@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from oracle.committee.anchor import FinalReport
 from oracle.committee.messages import Message, Ref
 from oracle.committee.pool import Equivocation
-from oracle.ground.typed_data import EpochReport
+from oracle.ground.reallocations import Reallocation
+from oracle.ground.typed_data import EpochReport, ReallocationBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,18 @@ class Submit:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmitRequests:
+    """Requests for other nodes with their quorum; signers and signatures as in `Submit`. `requests` are all of the
+    batch, in the order of its tree; those at `places` are to be carried out."""
+
+    batch: ReallocationBatch
+    requests: tuple[Reallocation, ...]
+    places: tuple[int, ...]
+    signers: int
+    signatures: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How an epoch ended. kind: "attested" (its report is on chain), "failed" (no report before the next epoch was due;
     a later one carries its seconds), or "dropped" (its report was vetoed, or went with its committee)."""
@@ -87,4 +100,4 @@ class Note:
     text: str
 
 
-Effect = Send | FetchObservation | FetchAppeal | FetchEvidence | Submit | Ended | Alarm | Note
+Effect = Send | FetchObservation | FetchAppeal | FetchEvidence | Submit | SubmitRequests | Ended | Alarm | Note

@@ -37,10 +37,14 @@ def verdict(policy: Policy, measured: Uptime) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What one oracle (20 bytes) saw, in ticks; None: the report uses no observation of its."""
+    """What one oracle (20 bytes) saw, in ticks; None: the report uses no observation of its.
+
+    conflicted: it has a part in the assignment, and counts only where too few others saw it.
+    """
 
     oracle: bytes
     seen: Uptime | None
+    conflicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,10 @@ def told_of(node: bytes, epoch: int, evidence: Evidence, made: Draft, facts: Fac
         found.append(
             Told(
                 subject,
-                tuple(Sight(one, seen[one].get(key, ZERO) if one in seen else None) for one in facts.committee.members),
+                tuple(
+                    Sight(one, seen[one].get(key, ZERO) if one in seen else None, one in facts.conflicts.get(key, ()))
+                    for one in facts.committee.members
+                ),
                 measured_needs(len(facts.committee.members)),
                 agreed,
                 min(subject.stop, end) - max(subject.opened_at, start),

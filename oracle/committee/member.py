@@ -18,10 +18,12 @@ from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation, View, commitment, content_size
 from oracle.committee.pool import Equivocation, Pool
 from oracle.ground.address import raw_address
+from oracle.ground.availability import Deed
 from oracle.ground.clock import EpochClock
 from oracle.ground.errors import EpochalError
 from oracle.ground.keccak import keccak256
-from oracle.ground.ledger import Ledger
+from oracle.ground.ledger import Ledger, Subject
+from oracle.ground.maintenance import counted, declared_within, policy_window, ticks_of
 from oracle.signing.compact import InvalidSignature
 from oracle.signing.signer import Signer
 from oracle.telemetry.store.bitmaps import BitmapStore
@@ -153,7 +155,7 @@ class Member:
                 if len(observation.content) > most:
                     size = len(observation.content)
                     raise Disagreement(
-                        f"epoch {epoch}: an observation of {size} bytes, of all assignments it takes {most}"
+                        f"epoch {epoch}: an observation of {size} bytes, of all there is it takes {most}"
                     )
                 arranged([observation], committee, self.domain, epoch)
             except Disagreement as error:
@@ -165,8 +167,9 @@ class Member:
         return refused
 
     def largest_content(self, anchor: Block) -> int:
-        """Bytes of an observation of every assignment that there ever was at a block: nobody has more to tell."""
-        return content_size(self.reader.opened(anchor))
+        """Bytes of an observation of every assignment and rewarded licence that there ever was at a block: nobody has
+        more to tell."""
+        return content_size(self.reader.opened(anchor), len(self._deeds(anchor)))
 
     def prove(self, proof: Equivocation) -> None:
         """Keep a proof of double signing, one for each author and epoch: it outlives this process; the oldest go."""
@@ -376,6 +379,9 @@ class Member:
             nodes={one.subject.assignment_id: raw_address(one.node) for one in placed},
             committees={one.epoch: self._committee_of(one.epoch) for one in proposal.appeals},
             heartbeat_domain=network.heartbeat_domain,
+            conflicts=self.reader.conflicts(proposal.epoch, anchor, placed),
+            posts=self.reader.posts(proposal.epoch, anchor, parent.duties),
+            deeds=self.reader.deeds(proposal.epoch, anchor),
         )
 
     def _remember(self, made: Draft) -> None:
@@ -442,8 +448,39 @@ class Member:
             subject = one.subject
             span = self.clock.whole_ticks(epoch, subject.opened_at, subject.stop)
             node = raw_address(one.node)
-            ticks[subject.assignment_id] = record.uptime(subject.policy.evidence, node, subject.assignment_id, span)
-        return View(epoch, committee.version, ticks)
+            away = self._unmeasured(subject, epoch, anchor)
+            ticks[subject.assignment_id] = record.uptime(
+                subject.policy.evidence, node, subject.assignment_id, span, away
+            )
+        licences = {}
+        for deed in self._deeds(anchor):
+            if deed.node is not None and deed.since < end:
+                span = self.clock.whole_ticks(epoch, deed.since, end)
+                licences[deed.licence] = record.uptime("liveness", deed.node, 0, span)
+        return View(epoch, committee.version, ticks, licences)
+
+    def _deeds(self, anchor: Block) -> Sequence[Deed]:
+        """The licences to observe by an anchor's state; which epoch is reported there tells nothing here."""
+        return self.reader.deeds(self.clock.epoch_at(anchor.timestamp) - 1, anchor)
+
+    def _unmeasured(self, subject: Subject, epoch: int, anchor: Block) -> int:
+        """The mask of the epoch's ticks in which declared maintenance counts as unmeasured."""
+        policy = subject.policy
+        if not policy.maintenance_seconds:
+            return 0
+        within = policy_window(self.clock, policy, epoch)
+        windows = self.reader.maintenance(subject.licence, within, anchor)
+        if not windows:
+            return 0
+        slot, placed = subject.assignment_id >> 32, [one.subject for one in self._placed(anchor)]
+        served = [
+            (one.opened_at, one.stop)
+            for one in placed
+            if one.assignment_id >> 32 == slot and one.licence == subject.licence
+        ]
+        return ticks_of(
+            counted(declared_within(windows, served, within), policy.maintenance_seconds), self.clock, epoch
+        )
 
 
 def describe(error: EpochalError) -> str:

@@ -1,4 +1,4 @@
-"""What oracles send each other: the envelope that every message travels in, and the four kinds of message.
+"""What oracles send each other: the envelope that every message travels in, and the kinds of message of a round.
 
     envelope = "EPM1" | kind u8 | epoch u64 | committee u64 | turn u32 | length u32 | payload | signature, 64 bytes
 
@@ -12,7 +12,8 @@
 
 Numbers are big-endian, and every byte has its one meaning: what decodes encodes to the same bytes. The signature is
 over the EIP-712 message `PeerMessage`; its signer is recovered, never read. A ref names an observation by the hash of
-its content and carries its author's signature: who holds the content serves it to those who lack it.
+its content and carries its author's signature: who holds the content serves it to those who lack it. The kinds with
+which other nodes are asked for are in `reallocation_messages`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from enum import IntEnum
 from typing import ClassVar, Final
 
 from oracle.committee.errors import Malformed
+from oracle.committee.kinds import Kind as Kind
+from oracle.committee.reallocation_messages import REALLOCATION_BODIES, ReallocationBody
 from oracle.ground.keccak import keccak256
 from oracle.ground.typed_data import Domain, Observation, PeerMessage
 from oracle.signing.compact import recover
@@ -39,15 +42,6 @@ _SIGNATURE: Final = 64
 _COUNT: Final = struct.Struct(">H")
 _REF: Final = struct.Struct(">Q32s64s")
 _VOTE: Final = struct.Struct(">32s32s32s32s32s64s")
-
-
-class Kind(IntEnum):
-    """The kinds of message."""
-
-    HAVE = 1
-    PROPOSAL = 2
-    VOTE = 3
-    REFUSAL = 4
 
 
 class Reason(IntEnum):
@@ -143,7 +137,7 @@ class Refusal:
         )
 
 
-Body = Have | Proposed | Vote | Refusal
+Body = Have | Proposed | Vote | Refusal | ReallocationBody
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +193,13 @@ class Envelope:
 
     def message(self) -> Message:
         """What is in it; Malformed unless the payload is exactly one of its kind."""
-        reader = _Reader(self.payload)
-        body = _READ[self.kind](reader)
-        reader.end()
+        body: Body
+        if self.kind in REALLOCATION_BODIES:
+            body = REALLOCATION_BODIES[self.kind](self.payload)
+        else:
+            reader = _Reader(self.payload)
+            body = _READ[self.kind](reader)
+            reader.end()
         return Message(self.epoch, self.committee, self.turn, body)
 
 

@@ -2,14 +2,20 @@
 
     content = "EOB1" | epoch u64 | committee u64 | count u32 | count x (assignment 16 bytes | up u32 | observed u32)
 
-Numbers are big-endian; assignments rise strictly; up and observed are ticks. Equal views are equal bytes.
+Where licences were observed too:
+
+    content = "EOB2" | epoch u64 | committee u64 | count u32 | licences u32 | count x as above
+              | licences x (licence 16 bytes | up u32 | observed u32)
+
+Numbers are big-endian; assignments rise strictly, and so do licences; up and observed are ticks. Equal views are equal
+bytes.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -22,46 +28,64 @@ from oracle.signing.compact import recover
 
 _HEADER: Final = struct.Struct(">4sQQI")
 _ENTRY: Final = struct.Struct(">QQII")
+_WIDE: Final = struct.Struct(">4sQQII")
 _MAGIC: Final = b"EOB1"
+_WITH_LICENCES: Final = b"EOB2"
 MAX_ENTRIES: Final = 2_000_000
 _LOW: Final = (1 << 64) - 1
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one oracle saw in one epoch: ticks by assignment."""
+    """What one oracle saw in one epoch: ticks by assignment, and by licence where the network rewards these."""
 
     epoch: int
     committee: int
     ticks: Mapping[int, Uptime]
+    licences: Mapping[int, Uptime] = field(default_factory=dict)
 
     def encode(self) -> bytes:
         """The canonical encoding."""
-        entries = (
-            _ENTRY.pack(key >> 64, key & _LOW, seen.up, seen.observed) for key, seen in sorted(self.ticks.items())
-        )
-        return _HEADER.pack(_MAGIC, self.epoch, self.committee, len(self.ticks)) + b"".join(entries)
+        if not self.licences:
+            return _HEADER.pack(_MAGIC, self.epoch, self.committee, len(self.ticks)) + _packed(self.ticks)
+        head = _WIDE.pack(_WITH_LICENCES, self.epoch, self.committee, len(self.ticks), len(self.licences))
+        return head + _packed(self.ticks) + _packed(self.licences)
 
     @staticmethod
     def decode(content: bytes) -> View:
         """The view of `encode`; Malformed for any other bytes."""
-        if len(content) < _HEADER.size:
+        if (len(content) < _WIDE.size and content[:4] == _WITH_LICENCES) or len(content) < _HEADER.size:
             raise Malformed(f"an observation of {len(content)} bytes is shorter than its header")
-        magic, epoch, committee, count = _HEADER.unpack_from(content)
-        if magic != _MAGIC or count > MAX_ENTRIES or len(content) != _HEADER.size + count * _ENTRY.size:
+        if content[:4] == _WITH_LICENCES:
+            magic, epoch, committee, count, licences = _WIDE.unpack_from(content)
+            start, known = _WIDE.size, licences > 0
+        else:
+            magic, epoch, committee, count = _HEADER.unpack_from(content)
+            start, licences, known = _HEADER.size, 0, magic == _MAGIC
+        middle = start + count * _ENTRY.size
+        if not known or count + licences > MAX_ENTRIES or len(content) != middle + licences * _ENTRY.size:
             raise Malformed(f"an observation of {len(content)} bytes that starts with {magic!r} is of no known version")
-        ticks: dict[int, Uptime] = {}
-        last = -1
-        for high, low, up, observed in _ENTRY.iter_unpack(content[_HEADER.size :]):
-            key = high << 64 | low
-            if key <= last:
-                raise Malformed(f"an observation names assignment {key} out of order")
-            try:
-                ticks[key] = Uptime(up, observed)
-            except InvalidValue as error:
-                raise Malformed(f"an observation of assignment {key}: {error}") from error
-            last = key
-        return View(epoch, committee, ticks)
+        ticks = _unpacked("assignment", content[start:middle])
+        return View(epoch, committee, ticks, _unpacked("licence", content[middle:]))
+
+
+def _packed(seen: Mapping[int, Uptime]) -> bytes:
+    return b"".join([_ENTRY.pack(key >> 64, key & _LOW, one.up, one.observed) for key, one in sorted(seen.items())])
+
+
+def _unpacked(what: str, raw: bytes) -> dict[int, Uptime]:
+    found: dict[int, Uptime] = {}
+    last = -1
+    for high, low, up, observed in _ENTRY.iter_unpack(raw):
+        key = high << 64 | low
+        if key <= last:
+            raise Malformed(f"an observation names {what} {key} out of order")
+        try:
+            found[key] = Uptime(up, observed)
+        except InvalidValue as error:
+            raise Malformed(f"an observation of {what} {key}: {error}") from error
+        last = key
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,9 +123,9 @@ class SignedObservation:
         return recover(Observation(view.epoch, view.committee, self.content_hash).digest(domain), self.signature)
 
 
-def content_size(entries: int) -> int:
-    """Bytes of the content of a view of so many assignments."""
-    return _HEADER.size + entries * _ENTRY.size
+def content_size(entries: int, licences: int = 0) -> int:
+    """Bytes of the content of a view of so many assignments and licences."""
+    return (_WIDE.size if licences else _HEADER.size) + (entries + licences) * _ENTRY.size
 
 
 def commitment(epoch: int, committee: int, content: bytes) -> Observation:

@@ -225,7 +225,7 @@ class Round:
     def take(self, sender: bytes, message: Message, now: float) -> None:
         """A member's message. Disagreement for one that breaks the protocol."""
         body = message.body
-        if not isinstance(body, Vote) and not self._plausible(body.refs, body.appeals):
+        if isinstance(body, Have | Proposed | Refusal) and not self._plausible(body.refs, body.appeals):
             told = f"{len(body.refs)} observations and {len(body.appeals)} appeals"
             raise Disagreement(f"epoch {self.epoch}: 0x{sender.hex()} names {told}, more than there can be")
         match body:

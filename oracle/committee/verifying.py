@@ -6,7 +6,7 @@ into all the same: the check that fails after that one names the part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from json import JSONDecodeError
@@ -16,13 +16,15 @@ from oracle.committee.agreement import FORMAT, Draft, Evidence, arranged, draft,
 from oracle.committee.agreement import bundle as bundled
 from oracle.committee.appeal import acknowledged
 from oracle.committee.committee import Committee
+from oracle.committee.conflicts import Conflicts
 from oracle.committee.errors import Disagreement, Malformed
 from oracle.ground.address import checksummed
+from oracle.ground.availability import Deed
 from oracle.ground.clock import EpochClock
+from oracle.ground.duty import Post
 from oracle.ground.errors import EpochalError, UserError
-from oracle.ground.ids import KIND_ASSIGNMENT, show_assignment
+from oracle.ground.ids import show_assignment
 from oracle.ground.keccak import keccak256
-from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.ledger import Ledger, Subject
 from oracle.ground.median import fault_bound
 from oracle.ground.merkle import Tree
@@ -64,6 +66,9 @@ class Facts:
     subjects        the assignments in the anchor's state
     nodes           the node (20 bytes) of each assignment
     committee_at    the set in force at another epoch's anchor
+    conflicts       the members with a part in an assignment, by what was declared when the epoch started
+    posts           where the network pays oracles, the committee's members and others, given by their addresses
+    deeds           the licences that the network rewards
     parent_ledger   what the parent's own evidence comes to, where that was there to recompute
     """
 
@@ -78,6 +83,9 @@ class Facts:
     report_domain: Domain
     heartbeat_domain: Domain
     committee_at: Callable[[int], Committee]
+    conflicts: Conflicts
+    posts: Callable[[Iterable[int]], Sequence[Post]]
+    deeds: Sequence[Deed]
     parent_ledger: Ledger | None = None
 
 
@@ -261,23 +269,24 @@ def _ledger(evidence: Evidence, claim: Claim, facts: Facts) -> str:
     known = facts.parent_ledger
     if known is not None and (difference := ledger_difference(ledger, known)):
         raise Differs("ledger", difference)
-    leaves = [Leaf(KIND_ASSIGNMENT, key, one.earned, one.accounted) for key, one in sorted(ledger.accounts.items())]
-    root = Tree.build(leaves or [EMPTY]).root
+    root = Tree.build(ledger.leaves()).root
     if root != facts.parent_root:
         text = f"the ledger's accounts come to root {_hex(root)}, the parent's is {_hex(facts.parent_root)}"
         raise Differs("ledger", text)
     how = "as the parent's evidence comes to" if known is not None else "accounts as in the parent's leaves"
-    return f"{_counted(len(leaves), 'account')} after epoch {ledger.epoch}, {how}"
+    return f"{_counted(len(ledger.accounts), 'account')} after epoch {ledger.epoch}, {how}"
 
 
 def ledger_difference(told: Ledger, known: Ledger) -> str:
     """The first entry in which a ledger differs from the one that is known to be right, in a line; "" if none."""
-    for what in ("accounts", "open_windows", "losses", "windows"):
+    for what in ("accounts", "open_windows", "losses", "windows", "duties", "availability"):
         ours: Mapping[Any, Any] = getattr(known, what)
         theirs: Mapping[Any, Any] = getattr(told, what)
         for key in sorted(ours.keys() | theirs.keys()):
             if ours.get(key) != theirs.get(key):
-                name = show_assignment(key) if isinstance(key, int) else f"job {key[0]}, slot {key[1]}, to {key[3]}"
+                name = f"job {key[0]}, slot {key[1]}, to {key[3]}" if isinstance(key, tuple) else show_assignment(key)
+                if what in ("duties", "availability"):
+                    name = checksummed(key.to_bytes(20)) if what == "duties" else f"licence {key}"
                 return (
                     f"{what.replace('_', ' ')} of {name}: {theirs.get(key)} in the evidence, {ours.get(key)} after the "
                     "parent"
@@ -336,6 +345,9 @@ def _followed(evidence: Evidence, facts: Facts) -> Draft:
             nodes=facts.nodes,
             committees=evidence.committees,
             heartbeat_domain=facts.heartbeat_domain,
+            conflicts=facts.conflicts,
+            posts=facts.posts(evidence.ledger.duties),
+            deeds=facts.deeds,
         )
     except Disagreement as error:
         raise Differs("rules", str(error)) from error

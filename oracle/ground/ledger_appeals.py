@@ -37,7 +37,9 @@ def give(book: Book) -> None:
     newly withholds something is given nothing back, except out of windows that this very report counts, or when the
     appeal span ends with it.
     """
-    for key in sorted(book.windows, key=lambda one: (-one[-1], one)):  # what this report counts comes first
+    # A window that was counted just now, and that no appeal mended, has given all that it earns.
+    changed = [key for key in book.windows if key in book.known or key in book.mended]
+    for key in sorted(changed, key=lambda one: (-one[-1], one)):  # what this report counts comes first
         pieces = book.windows[key]
         policy = next((book.subjects[p.assignment].policy for p in pieces if p.assignment in book.subjects), None)
         if policy is None or policy.evidence != "liveness":
@@ -78,6 +80,7 @@ def _mend(book: Book, key: int, epoch: int, seconds: int) -> None:
             measured = Uptime(piece.measured.up + extra, piece.measured.observed)
             mended_piece = replace(piece, measured=measured, losses=mended)
             book.windows[window] = (*pieces[:place], mended_piece, *pieces[place + 1 :])
+            book.mended.add(window)
 
 
 def _mended(losses: Losses, epoch: int, seconds: int) -> tuple[dict[int, Uptime], int]:

@@ -37,7 +37,9 @@ class Book:
         "accounts",
         "appeal_epochs",
         "clock",
+        "known",
         "losses",
+        "mended",
         "opened",
         "ordered",
         "parent",
@@ -62,6 +64,9 @@ class Book:
         self.opened = {key: u for key, u in ledger.open_windows.items() if key in self.accounts}
         self.losses = {key: of for key, of in ledger.losses.items() if key in self.accounts}
         self.windows: dict[WindowKey, tuple[Piece, ...]] = dict(ledger.windows)
+        # Windows behind the parent, and those that appeals mend: all others gave what they earn when they were counted.
+        self.known = ledger.windows.keys()
+        self.mended: set[WindowKey] = set()
         # Seconds that the windows run so far withhold, by assignment.
         self.withheld: dict[int, int] = {}
         # Windows that earned more than was given yet.

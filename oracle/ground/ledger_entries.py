@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from oracle.ground import ledger_codec
+from oracle.ground.availability import Availabilities, availability_leaves
+from oracle.ground.duty import Duties, duty_leaves
 from oracle.ground.errors import InvalidValue
-from oracle.ground.ids import unpack
+from oracle.ground.ids import KIND_ASSIGNMENT, unpack
+from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.policy import Policy
 from oracle.ground.uptime import Uptime
 
@@ -82,6 +85,8 @@ class Ledger:
     losses        by assignment, those of its open window
     windows       the counted pieces, in order, of windows that later pieces or appeals can change: of those that aren't
                   over, and of those that withheld seconds on which the appeal span isn't over
+    duties        oracles' own seconds, where the network pays for them
+    availability  licences' seconds, where the network rewards them
     """
 
     epoch: int = -1
@@ -89,6 +94,14 @@ class Ledger:
     open_windows: Mapping[int, Uptime] = field(default_factory=dict)
     losses: Mapping[int, Losses] = field(default_factory=dict)
     windows: Mapping[WindowKey, tuple[Piece, ...]] = field(default_factory=dict)
+    duties: Duties = field(default_factory=dict)
+    availability: Availabilities = field(default_factory=dict)
+
+    def leaves(self) -> list[Leaf]:
+        """The leaves of the report that left this ledger behind, in order."""
+        accounts = sorted(self.accounts.items())
+        told = [Leaf(KIND_ASSIGNMENT, key, one.earned, one.accounted) for key, one in accounts]
+        return [*told, *availability_leaves(self.availability), *duty_leaves(self.duties)] or [EMPTY]
 
     def lost(self, subject: Subject, epoch: int) -> bool:
         """Whether an appeal for that epoch may still give the subject anything."""
@@ -107,12 +120,14 @@ class Ledger:
             [(key, e, u.up, u.observed) for key, losses in self.losses.items() for e, u in losses.items()],
             [(*key, p.counted, p.assignment, p.measured.up, p.measured.observed, p.earned) for key, p in pieces],
             [(p.assignment, key[-1], e, u.up, u.observed) for key, p in pieces for e, u in p.losses.items()],
+            [(member, u.up, u.observed) for member, u in self.duties.items()],
+            [(licence, u.up, u.observed) for licence, u in self.availability.items()],
         )
 
     @classmethod
     def decode(cls, raw: bytes) -> Ledger:
         """The ledger of `encode`; InvalidValue for any other bytes."""
-        epoch, accounts, opened, open_losses, pieces, piece_losses = ledger_codec.decode(raw)
+        epoch, accounts, opened, open_losses, pieces, piece_losses, *others = ledger_codec.decode(raw)
         losses = {key: _losses(rows) for key, rows in groupby(open_losses, lambda row: row[0])}
         of_pieces = {key: _losses(rows) for key, rows in groupby(piece_losses, lambda row: row[:2])}
         open_windows = {key: Uptime(up, observed) for key, up, observed in opened}
@@ -132,7 +147,10 @@ class Ledger:
         for _, earned, _, _, raised in accounts:
             _check(raised <= earned, "an account that appeals raised by more than it earned")
         books = {key: Account(earned, accounted, until, raised) for key, earned, accounted, until, raised in accounts}
-        return cls(epoch, books, open_windows, losses, windows)
+        duties, availability = ({key: Uptime(up, observed) for key, up, observed in rows} for rows in others)
+        told = (*duties.values(), *availability.values())
+        _check(all(one.observed for one in told), "a member or a licence without any second")
+        return cls(epoch, books, open_windows, losses, windows, duties, availability)
 
 
 def _losses(rows: Iterable[ledger_codec.Row]) -> dict[int, Uptime]:

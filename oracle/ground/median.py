@@ -38,11 +38,11 @@ def agree(observations: Iterable[Uptime], needed: int) -> Uptime:
     size = len(present)
     if size < needed or not size:
         return ZERO
-    first = present[0]
-    if present.count(first) == size:  # the common case: everybody saw the same
-        return first
     middle = (size - 1) // 2
-    counts = sorted([o.observed for o in present])
+    counts = [o.observed for o in present]
+    if counts.count(counts[0]) == size:  # the common case: then the ratios are in the order of the ups
+        return Uptime(sorted([o.up for o in present])[middle], counts[0])
+    counts.sort()
     # Two different fractions with denominators below 2^L differ by more than 2^-2L, so scaling them by 2^2L
     # before the division keeps their order exact; equal fractions keep equal keys.
     shift = 2 * counts[-1].bit_length()

@@ -46,12 +46,7 @@ class Tree:
         """The tree of at least one leaf, in the order given."""
         if not leaves:
             raise InvalidValue("a tree of no leaves: an empty network uses the one leaf EMPTY")
-        size = len(leaves)
-        nodes = [b""] * (size - 1) + leaf_hashes(reversed(leaves))
-        for parent in range(size - 2, -1, -1):
-            a, b = nodes[2 * parent + 1], nodes[2 * parent + 2]
-            nodes[parent] = keccak_256(a + b if a < b else b + a).digest()
-        return cls(tuple(leaves), nodes)
+        return cls(tuple(leaves), nodes_of(leaf_hashes(leaves)))
 
     @property
     def root(self) -> bytes:
@@ -87,6 +82,22 @@ class Tree:
                 for i, leaf in enumerate(self.leaves)
             ],
         }
+
+
+def nodes_of(hashes: Sequence[bytes]) -> list[bytes]:
+    """The nodes of the tree over at least one leaf's hash, in their order; of leaves of any kind."""
+    size = len(hashes)
+    nodes = [b""] * (size - 1) + list(reversed(hashes))
+    for parent in range(size - 2, -1, -1):
+        a, b = nodes[2 * parent + 1], nodes[2 * parent + 2]
+        nodes[parent] = keccak_256(a + b if a < b else b + a).digest()
+    return nodes
+
+
+def siblings(size: int, leaf: int) -> Iterator[int]:
+    """Indexes among the nodes of a tree of `size` leaves that prove leaf number `leaf`, from below."""
+    place = 2 * size - 2 - leaf
+    return _edge_siblings(place, place)
 
 
 def split_ranges(size: int, first: int, last: int) -> tuple[tuple[int, int], ...]:

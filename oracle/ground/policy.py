@@ -24,6 +24,12 @@ class Policy:
     window_epochs         epochs that are scored together, 1 to 65,535
     min_observed_seconds  a window observed for less than this earns just its up-time
     csp_share_ppm         share of withheld money that returns to the CSP; the rest is burned
+    penalty_ppm           what withheld money costs the licence's bond, as a share of that money; burned
+    missed_epochs         whole epochs without up-time after which another node is asked for; 0: never
+    outage_seconds        length of an outage within an epoch after which another node is asked for; 0: never
+    answer_seconds        how long the orchestrator has to name another node, at least 1 where one may be asked for
+    cooldown_seconds      between two requests for one slot
+    maintenance_seconds   declared maintenance that counts as unmeasured, at most, in one window
     """
 
     evidence: str = "liveness"
@@ -32,6 +38,12 @@ class Policy:
     window_epochs: int = 1
     min_observed_seconds: int = 0
     csp_share_ppm: int = 800_000
+    penalty_ppm: int = 0
+    missed_epochs: int = 0
+    outage_seconds: int = 0
+    answer_seconds: int = 3_600
+    cooldown_seconds: int = 3_600
+    maintenance_seconds: int = 0
 
     def __post_init__(self) -> None:
         if self.evidence not in EVIDENCE_CODES:
@@ -42,17 +54,12 @@ class Policy:
                 _refuse("policy", name, value, f"use a whole number from {low} to {high}")
         if self.floor_ppm > self.target_ppm:
             _refuse("policy", "floor_ppm", self.floor_ppm, f"use at most target_ppm, {self.target_ppm}")
+        if (self.missed_epochs or self.outage_seconds) and not self.answer_seconds:
+            _refuse("policy", "answer_seconds", 0, "use at least 1 where missed_epochs or outage_seconds is set")
 
-    def abi_values(self) -> tuple[int, int, int, int, int, int]:
-        """(evidence code, target, floor, window, min observed, CSP share): the contracts' order."""
-        return (
-            EVIDENCE_CODES[self.evidence],
-            self.target_ppm,
-            self.floor_ppm,
-            self.window_epochs,
-            self.min_observed_seconds,
-            self.csp_share_ppm,
-        )
+    def abi_values(self) -> tuple[int, ...]:
+        """The evidence's code and the other fields: the contracts' order."""
+        return (EVIDENCE_CODES[self.evidence], *(getattr(self, name) for name, _, _ in _RANGES))
 
     def hash(self) -> bytes:
         """`keccak(abi.encode(abi_values))`: what a job stores of its policy."""
@@ -63,12 +70,19 @@ class Policy:
         return json.dumps(asdict(self))
 
 
+# In the order of the contracts' struct, after the evidence.
 _RANGES: Final = (
     ("target_ppm", 1, PPM),
     ("floor_ppm", 0, PPM),
     ("window_epochs", 1, 65_535),
     ("min_observed_seconds", 0, 2**32 - 1),
     ("csp_share_ppm", 0, PPM),
+    ("penalty_ppm", 0, PPM),
+    ("missed_epochs", 0, 65_535),
+    ("outage_seconds", 0, 2**32 - 1),
+    ("answer_seconds", 0, 2**32 - 1),
+    ("cooldown_seconds", 0, 2**32 - 1),
+    ("maintenance_seconds", 0, 2**32 - 1),
 )
 
 

@@ -27,9 +27,11 @@ Address = Annotated[str, "address"]
 VERSION: Final = "1"
 ATTESTATIONS: Final = "Epochal Attestations"
 NODE_LICENSE: Final = "Epochal NodeLicense"
-JOB_ESCROW: Final = "Epochal JobEscrow"
+PLACEMENTS: Final = "Epochal Placements"
 HEARTBEAT: Final = "Epochal Heartbeat"
 ORACLE_DIRECTORY: Final = "Epochal OracleDirectory"
+CREDENTIALS: Final = "Epochal Credentials"
+REALLOCATIONS: Final = "Epochal Reallocations"
 
 _DOMAIN_TYPE: Final = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 
@@ -139,7 +141,7 @@ class NodeConsent(TypedStruct):
 class Acceptance(TypedStruct):
     """A node agrees to one placement under the terms it read."""
 
-    DOMAIN: ClassVar[str] = JOB_ESCROW
+    DOMAIN: ClassVar[str] = PLACEMENTS
     job: UInt64
     slot: UInt32
     generation: UInt32
@@ -205,6 +207,31 @@ class Announcement(TypedStruct):
     oracle: Address
     endpoint: String
     sequence: UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class Credential(TypedStruct):
+    """A verifier's word on a subject, whom it knows. `document` is a salted hash of its file; kinds are 1, a person,
+    and 2, a business; times are UNIX seconds."""
+
+    DOMAIN: ClassVar[str] = CREDENTIALS
+    subject: Address
+    kind: UInt8
+    document: Bytes32
+    issuedAt: UInt64  # noqa: N815
+    expiry: UInt64
+
+
+@dataclass(frozen=True, slots=True)
+class ReallocationBatch(TypedStruct):
+    """Requests for other nodes, as a quorum of the committee signs them. `root` is that of the tree of requests (see
+    `ground.reallocations`), `expiry` the last UNIX second in which it counts."""
+
+    DOMAIN: ClassVar[str] = REALLOCATIONS
+    committee: UInt64
+    epoch: UInt64
+    root: Bytes32
+    expiry: UInt64
 
 
 def _word(kind: str, name: str, value: int | bytes | str) -> bytes:

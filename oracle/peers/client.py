@@ -24,7 +24,7 @@ from oracle.peers.errors import PeerRefused, PeerUnreachable, WrongAnswer
 from oracle.peers.fetching import Places, Room, Share
 from oracle.telemetry.wire.appeal import MAX_SIZE as MAX_APPEAL
 
-MAX_OBSERVATION: Final = 24 + 24 * MAX_ENTRIES + 64
+MAX_OBSERVATION: Final = 28 + 24 * MAX_ENTRIES + 64
 MAX_EVIDENCE: Final = 1 << 30
 _MAX_JSON: Final = 8 * 1024 * 1024
 _MAX_REFUSAL: Final = 65_536

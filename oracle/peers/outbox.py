@@ -20,6 +20,7 @@ OUTCOMES: Final = ("delivered", "replaced", "dropped", "expired", "refused", "fa
 """What becomes of messages; "failed_attempt" counts each try that a further one may follow."""
 
 _Slot = tuple[int, int, int, int, bytes]
+_STAND_BESIDE = (Kind.VOTE, Kind.REFUSAL, Kind.ENDORSEMENT, Kind.OBJECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,8 @@ class Outbox:
         """Bring an envelope to a peer, trying until `until`. To be called in the event loop; returns at once.
 
         It replaces one of the same kind, epoch, committee and turn that still waits: the newer one says all the older
-        one did. Votes and refusals of different proposals stand beside each other.
+        one did. Votes and refusals of different proposals stand beside each other, and so do endorsements of different
+        batches and objections to them.
         """
         slot = _slot(Envelope.open(envelope))
         peer, queue = self._peer(to), self._queues.setdefault(to, OrderedDict())
@@ -163,5 +165,5 @@ class Outbox:
 
 
 def _slot(opened: Envelope) -> _Slot:
-    about = opened.payload[:32] if opened.kind in (Kind.VOTE, Kind.REFUSAL) else b""
+    about = opened.payload[:32] if opened.kind in _STAND_BESIDE else b""
     return opened.kind, opened.epoch, opened.committee, opened.turn, about

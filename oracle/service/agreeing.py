@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, Final, TypeVar
@@ -27,6 +27,7 @@ from oracle.committee.effects import (
 )
 from oracle.committee.errors import Disagreement
 from oracle.committee.messages import Message
+from oracle.committee.reallocation_messages import ReallocationBody
 from oracle.committee.round import TRANSIENT
 from oracle.ground.errors import EpochalError
 from oracle.peers.client import PeerClient
@@ -89,6 +90,8 @@ class Agreeing:
         self.refused_requests: Mapping[str, int] = {}
         """What the peers' server turned away, by reason."""
         self._generation: int | None = None
+        self.requests: Callable[[bytes, Message], Awaitable[None]] | None = None
+        """Takes messages of the kinds that ask for other nodes; without it they are passed over."""
 
     @property
     def _store(self) -> BitmapStore:
@@ -134,6 +137,10 @@ class Agreeing:
     async def deliver(self, sender: bytes, message: Message) -> None:
         """See Desk."""
         self._metrics.add(Series.MESSAGES_RECEIVED, message.body.KIND.name.lower())
+        if isinstance(message.body, ReallocationBody):
+            if self.requests is not None:
+                await self.requests(sender, message)
+            return
         now = self._now()
         try:
             await self._do(lambda: self.core.take(sender, message, now))
@@ -211,7 +218,7 @@ class Agreeing:
 
     async def _do(self, step: Callable[[], list[Effect]]) -> None:
         began = self._now()
-        effects = await self.in_core(lambda: self._sealed(step()))
+        effects = await self.in_core(lambda: self.sealed(step()))
         for effect, envelope in effects:
             try:
                 await self._carry_out(effect, envelope, began)
@@ -225,16 +232,15 @@ class Agreeing:
         until = self._now() + 2 * self.core.schedule.part
         match effect:
             case Send() if envelope is not None:
-                for peer in effect.to:
-                    self._outbox.post(peer, envelope, until)
+                self.post(effect.to, envelope, until)
             case FetchObservation():
-                self._go(self._fetch_observation(effect))
+                self.go(self._fetch_observation(effect))
             case FetchAppeal():
-                self._go(self._fetch_appeal(effect))
+                self.go(self._fetch_appeal(effect))
             case FetchEvidence():
-                self._go(self._fetch_evidence(effect))
+                self.go(self._fetch_evidence(effect))
             case Submit():
-                self._go(self._bring(effect))
+                self.go(self._bring(effect))
             case Ended():
                 await self._end(effect.outcome)
             case Alarm():
@@ -246,7 +252,12 @@ class Agreeing:
                 self.diary.note(effect.kind, effect.epoch, began if effect.kind == "round_begun" else self._now())
                 logger().info(_NOTES[effect.kind], epoch=effect.epoch, text=effect.text)
 
-    def _sealed(self, effects: list[Effect]) -> list[tuple[Effect, bytes | None]]:
+    def post(self, to: Iterable[bytes], envelope: bytes, until: float) -> None:
+        """Have an envelope brought to peers, until that time at most."""
+        for peer in to:
+            self._outbox.post(peer, envelope, until)
+
+    def sealed(self, effects: list[Effect]) -> list[tuple[Effect, bytes | None]]:
         """Each effect, a message with its envelope: signing may ask another machine, so it is done in the thread.
 
         A message that can't be signed now is left out: what it says is said again in the next turn.
@@ -261,7 +272,8 @@ class Agreeing:
             logger().warning(Event.NOTE, part="agreeing", text=f"a message isn't sent, it can't be signed: {error}")
             return None
 
-    def _go(self, work: Any) -> None:
+    def go(self, work: Any) -> None:
+        """Have a coroutine run on its own, until it is done or the oracle stops."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

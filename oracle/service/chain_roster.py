@@ -8,7 +8,15 @@ import time
 from chain.events import EventLog, Mark
 from chain.network import Network, WrongDeployment
 
-_FOLLOWED = ("NodeLinked", "NodeUnlinked", "JobCreated", "JobStopped", "AssignmentOpened", "AssignmentClosed")
+_FOLLOWED = (
+    "NodeLinked",
+    "NodeUnlinked",
+    "JobCreated",
+    "JobGrown",
+    "JobStopped",
+    "AssignmentOpened",
+    "AssignmentClosed",
+)
 
 
 class ChainRoster:
@@ -75,6 +83,8 @@ class _Book:
             case "NodeUnlinked", {"node": str(node)}:
                 self.linked.pop(node, None)
             case "JobCreated", {"job": int(job), "details": {"endsAt": int(stop)}}:
+                self.stops[job] = stop
+            case "JobGrown", {"job": int(job), "endsAt": int(stop)}:
                 self.stops[job] = stop
             case "JobStopped", {"job": int(job), "stop": int(stop)}:
                 self.stops[job] = stop

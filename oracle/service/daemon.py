@@ -39,6 +39,7 @@ from oracle.service.oracle_settings import OracleSettings
 from oracle.service.patient import Patient
 from oracle.service.peer_book import PeerBook
 from oracle.service.rehearsal import core_class, member_class
+from oracle.service.requesting import Requesting, requesting_for
 from oracle.service.store_keeping import abstain_from_the_past, claim, keep_house
 from oracle.service.ways_of_settings import intake_settings, ways_of
 from oracle.signing.signer import LocalSigner, Signer
@@ -165,6 +166,9 @@ class _Daemon:
                 stack, store, parts.clock, domain, roster, self.signer, told, ways, self.now
             )
         await agreeing.start(stack)
+        requesting = None
+        if not self.options.watch:
+            requesting = requesting_for(stack, parts, agreeing, settings, self.metrics, self.now)
         peer_url = await self._serve_peers(stack, agreeing, network)
         poll = min(5.0, max(0.2, parts.schedule.part / 8))
         scheduler.add_job(self._tick, "interval", seconds=poll, args=[agreeing, network], id="tick")
@@ -181,6 +185,10 @@ class _Daemon:
         if attesting is not None:
             every = min(2.0, max(0.25, parts.schedule.part / 8))
             scheduler.add_job(self._step, "interval", seconds=every, args=[attesting], id="transactions")
+        if requesting is not None:
+            requesting.attesting = attesting
+            every = min(2.0, max(0.25, requesting.machine.slot_seconds / 8))
+            scheduler.add_job(self._ask, "interval", seconds=every, args=[requesting], id="requests")
         scheduler.start()
         stack.callback(scheduler.shutdown, wait=False)
         collect_garbage_seldom()
@@ -254,6 +262,9 @@ class _Daemon:
 
     async def _step(self, attesting: Attesting) -> None:
         await self._guarded(lambda: asyncio.to_thread(attesting.step, time.time()))
+
+    async def _ask(self, requesting: Requesting) -> None:
+        await self._guarded(requesting.tick)
 
     async def _refresh(self, agreeing: Agreeing, roster: ChainRoster) -> None:
         try:

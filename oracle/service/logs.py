@@ -69,6 +69,13 @@ class Event(StrEnum):
     APPEAL_RECEIVED = "appeal_received", "A node's appeal is valid and will be proposed."
     APPEAL_REFUSED = "appeal_refused", "A node's appeal isn't valid."
 
+    BREACH_SEEN = "breach_seen", "It would ask for another node for an assignment, if a quorum does."
+    BATCH_PROPOSED = "batch_proposed", "It proposed requests for other nodes that a quorum claims."
+    BATCH_SIGNED = "batch_signed", "It signed requests for other nodes."
+    BATCH_REFUSED = "batch_refused", "It didn't sign requests for other nodes, for the reason told."
+    BATCH_REFUSED_BY_PEER = "batch_refused_by_peer", "A peer didn't sign this oracle's requests, for the reason told."
+    BATCH_QUORUM = "batch_quorum", "Enough oracles have signed the same requests for other nodes."
+
     PEER_REACHED = "peer_reached", "A peer takes messages again."
     PEER_LOST = "peer_lost", "A peer takes no messages; they are tried again."
     MESSAGE_REFUSED = "message_refused", "A peer's message wasn't taken, for the reason told."

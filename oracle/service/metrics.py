@@ -16,7 +16,9 @@ PHASES: Final = ("observing", "gathering", "agreeing", "submitting", "finalizing
 """Parts of a round: until this oracle has signed what it saw; until it has signed a report; until a quorum has; until
 that is in a block; until the report is final there."""
 BUCKETS: Final = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
-_KINDS: Final = ("have", "proposal", "vote", "refusal")
+_KINDS: Final = ("have", "proposal", "vote", "refusal", "claims", "batch", "endorsement", "objection")
+_REASONS: Final = ("missed_epochs", "outage", "outcast", "maintenance")
+_BATCHES: Final = ("proposed", "signed", "refused", "quorum")
 
 
 class Series(Enum):
@@ -54,6 +56,21 @@ class Series(Enum):
     )
     EQUIVOCATIONS = "equivocations_total", "counter", "Proofs that an oracle signed two things of one kind.", "", ()
     APPEALS = "appeals_total", "counter", "Appeals that nodes handed in, by outcome.", "outcome", ("taken", "refused")
+    BREACHES = (
+        "breaches",
+        "gauge",
+        "Assignments for which it would ask for another node, by reason.",
+        "reason",
+        _REASONS,
+    )
+    BATCHES = "batches_total", "counter", "Batches of requests for other nodes, by what came of them.", "step", _BATCHES
+    REQUESTS = (
+        "requests_brought_total",
+        "counter",
+        "Requests for other nodes that it set out to bring on chain.",
+        "",
+        (),
+    )
     MESSAGES_RECEIVED = "messages_received_total", "counter", "Messages of peers, by kind.", "kind", _KINDS
     MESSAGES_REFUSED = "messages_refused_total", "counter", "Requests of peers refused, by reason.", "reason", ()
     PEERS = "peers", "gauge", "Other members of the committee in force.", "", ()

@@ -83,6 +83,11 @@ class OracleSettings(DeclaredSettings):
         return self.state / "chain.sqlite"
 
     @property
+    def placing_path(self) -> Path:
+        """The file of the chain's events about those who serve."""
+        return self.state / "placing.sqlite"
+
+    @property
     def transactions_path(self) -> Path:
         """The file of the transaction journal."""
         return self.state / "transactions.sqlite"

@@ -8,12 +8,15 @@ from dataclasses import replace
 
 from chain.client import Block
 from oracle.committee.agreement import Committee
+from oracle.committee.breach_watch import BreachWatch
 from oracle.committee.core import Core
 from oracle.committee.effects import Effect, Send
 from oracle.committee.member import Member
 from oracle.committee.messages import Have, Message, Ref, Refusal
 from oracle.committee.messages import Reason as Why
 from oracle.committee.observation import SignedObservation, View, commitment
+from oracle.committee.placing_book import Serving
+from oracle.ground.breaches import Breach, Reason
 from oracle.ground.uptime import Uptime
 
 SPAM = 50
@@ -25,7 +28,29 @@ class Liar(Member):
 
     def _view(self, epoch: int, committee: Committee, anchor: Block) -> View:
         seen = super()._view(epoch, committee, anchor)
-        return View(seen.epoch, seen.committee, {key: Uptime(0, one.observed) for key, one in seen.ticks.items()})
+        return down(seen)
+
+
+def down(seen: View) -> View:
+    """The same view, in which nothing was up."""
+    ticks, licences = (
+        {key: Uptime(0, one.observed) for key, one in told.items()} for told in (seen.ticks, seen.licences)
+    )
+    return View(seen.epoch, seen.committee, ticks, licences)
+
+
+class LyingWatch(BreachWatch):
+    """Says that every node has been down since the epoch began."""
+
+    def breaches(self, epoch: int, now: float) -> dict[tuple[int, Reason], Breach]:
+        """See BreachWatch."""
+        self.book.refresh()
+        start = self.clock.start(epoch)
+        lies = [Breach(one.assignment, Reason.OUTAGE, start, start, int(now)) for one in self._all()]
+        return {(one.assignment, one.reason): one for one in lies}
+
+    def _all(self) -> list[Serving]:
+        return [one for _, one in sorted(self.book.open.items())]
 
 
 class Equivocator(Core):
@@ -52,7 +77,7 @@ class Equivocator(Core):
 
     def _other(self, own: SignedObservation) -> SignedObservation:
         view = own.view()
-        content = View(view.epoch, view.committee, {key: Uptime(0, one.observed) for key, one in view.ticks.items()})
+        content = down(view)
         typed = commitment(view.epoch, view.committee, content.encode())
         made = SignedObservation(content.encode(), self.member.signer.sign_typed(typed, self.member.domain))
         # Held like any other, so that it is served to those who were told of it.
@@ -78,6 +103,11 @@ class Spammer(Core):
 def member_class(rehearsal: str | None) -> type[Member]:
     """What the rehearsal's member is."""
     return Liar if rehearsal == "liar" else Member
+
+
+def watch_class(rehearsal: str | None) -> type[BreachWatch]:
+    """What the rehearsal's watch is."""
+    return LyingWatch if rehearsal == "liar" else BreachWatch
 
 
 def core_class(rehearsal: str | None) -> type[Core]:

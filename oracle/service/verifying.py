@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chain.client import Block, RpcError
@@ -9,9 +10,12 @@ from chain.events import EventLog
 from chain.network import Network
 from oracle.committee.anchor import AnchorReader, Placed
 from oracle.committee.committee import Committee
+from oracle.committee.conflicts import Conflicts
 from oracle.committee.errors import NotAgreed
 from oracle.committee.verifying import Claim, Facts, Verification, WrongTick, read, verify
 from oracle.ground.address import checksummed, raw_address
+from oracle.ground.availability import Deed
+from oracle.ground.duty import Post
 from oracle.ground.errors import EpochalError, Malformed
 from oracle.ground.keccak import keccak256
 from oracle.ground.ledger import Ledger
@@ -131,8 +135,29 @@ class Verifier:
             report_domain=network.report_domain,
             heartbeat_domain=network.heartbeat_domain,
             committee_at=self._committee_at,
+            conflicts=self._conflicts(claim.epoch, anchor, placed),
+            posts=lambda known: self._posts(claim.epoch, anchor, known),
+            deeds=self._deeds(claim.epoch, anchor),
             parent_ledger=ledger,
         )
+
+    def _conflicts(self, epoch: int, anchor: Block, placed: list[Placed]) -> Conflicts:
+        try:
+            return self._reader.conflicts(epoch, anchor, placed)
+        except RpcError as error:
+            raise old_state(self.network, anchor.number, error) from error
+
+    def _posts(self, epoch: int, anchor: Block, known: Iterable[int]) -> Sequence[Post]:
+        try:
+            return self._reader.posts(epoch, anchor, known)
+        except RpcError as error:
+            raise old_state(self.network, anchor.number, error) from error
+
+    def _deeds(self, epoch: int, anchor: Block) -> Sequence[Deed]:
+        try:
+            return self._reader.deeds(epoch, anchor)
+        except RpcError as error:
+            raise old_state(self.network, anchor.number, error) from error
 
     def anchor(self, epoch: int) -> Block:
         """The first finalized block at or after an epoch's end; NotAgreed while there is none."""

@@ -75,7 +75,8 @@ class Member:
     @property
     def ended_by_itself(self) -> int | None:
         """The exit status of a process that nobody killed; None while all is as it should be."""
-        return self.process.status if self.process is not None and not self._dead else None
+        process = self.process
+        return process.status if process is not None and not self._dead else None
 
     def start(self) -> None:
         """Start it, unless a fault keeps it down."""
@@ -91,6 +92,7 @@ class Member:
 
     def revive(self) -> None:
         """Undo one `kill`."""
+        self.process = None  # whoever looks on meanwhile mustn't take the killed one for one that ended by itself
         self._dead -= 1
         self.start()
 

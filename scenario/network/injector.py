@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from scenario.network.faults import REHEARSALS, Fault
-from scenario.network.fleet import Member, Node, Oracle
+from scenario.network.fleet import Member, Oracle
 from scenario.network.relay import Gate, PeerPaths
 from scenario.network.world import GWEI, World
 
@@ -21,7 +21,7 @@ class Injector:
     """Begins and ends faults. Each `begin` is undone by one `end` of the same fault; others may overlap it."""
 
     def __init__(
-        self, world: World, oracles: Sequence[Oracle], nodes: Sequence[Node], paths: PeerPaths, rpcs: RpcGates
+        self, world: World, oracles: Sequence[Oracle], nodes: Sequence[Member], paths: PeerPaths, rpcs: RpcGates
     ) -> None:
         self._world = world
         self._oracles, self._nodes = oracles, nodes

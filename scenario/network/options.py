@@ -8,6 +8,7 @@ from typing import Final
 
 from chain.network import Timing
 from oracle.ground.policy import Policy
+from scenario.market import INTENT
 from scenario.network.faults import Fault
 from scenario.network.guests import Guest
 from scenario.options import BadOption
@@ -30,6 +31,9 @@ class NetworkOptions:
     epochs: how many are measured. epoch_length: seconds. endpoints: RPC endpoints of each oracle. hold: go on until
     Ctrl-C. wind_up: wait until the withheld money is released, close the job, and burn. guests: members that somebody
     else runs. funded: addresses that get ether.
+
+    Of the job: slots (0: one for each node), its policy, the hash of its intent. appeal_epochs: the network's.
+    lead_seconds: from the start to the first epoch; 0: what deploying and starting so many processes takes.
     """
 
     out: Path
@@ -43,6 +47,11 @@ class NetworkOptions:
     wind_up: bool = False
     guests: tuple[Guest, ...] = ()
     funded: tuple[str, ...] = ()
+    slots: int = 0
+    policy: Policy = POLICY
+    intent: bytes = INTENT
+    appeal_epochs: int = APPEAL_EPOCHS
+    lead_seconds: int = 0
 
     def __post_init__(self) -> None:
         if self.out.exists() and not self.out.is_dir():
@@ -70,8 +79,8 @@ class NetworkOptions:
 
     @property
     def lead(self) -> int:
-        """Seconds from the start to the first epoch: what deploying and starting so many processes takes."""
-        return 8 + 2 * self.oracles + self.nodes // 2
+        """Seconds from the start to the first epoch."""
+        return self.lead_seconds or 8 + 2 * self.oracles + self.nodes // 2
 
     def timing(self, genesis: int) -> Timing:
         """The network's spans: turns of a third of `agreement_span` that leave time for all members of five to lead."""

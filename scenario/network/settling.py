@@ -34,7 +34,8 @@ class Settling:
                 f"epoch {mined.epoch}: an oracle serves other evidence than that of the report on chain"
             )
         given = unbundle(bundle)
-        placed = self._reader.placed(self._anchor(given.proposal.anchor), given.ledger.epoch)
+        anchor = self._anchor(given.proposal.anchor)
+        placed = self._reader.placed(anchor, given.ledger.epoch)
         network = self._world.network
         made = draft(
             given.proposal,
@@ -47,6 +48,9 @@ class Settling:
             nodes={one.subject.assignment_id: raw_address(one.node) for one in placed},
             committees=given.committees,
             heartbeat_domain=network.heartbeat_domain,
+            conflicts=self._reader.conflicts(mined.epoch, anchor, placed),
+            posts=self._reader.posts(mined.epoch, anchor, given.ledger.duties),
+            deeds=self._reader.deeds(mined.epoch, anchor),
         )
         if made.report.root != mined.root:
             raise WrongEvidence(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
@@ -29,13 +29,26 @@ class Started:
 
     world: World
     oracles: tuple[Oracle, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[Member, ...]
     injector: Injector
     seconds: float
 
 
+Hire = Callable[[World, Sequence[str]], Awaitable[Sequence[Member]]]
+"""Makes the nodes of a world, which beat to oracles at these URLs; they are started by others."""
+
+
+async def agents(world: World, oracles: Sequence[str]) -> Sequence[Member]:
+    """Nodes that run nothing."""
+    return [Node(world, serving, oracles) for serving in world.nodes]
+
+
 async def start(
-    options: NetworkOptions, stack: AsyncExitStack, session: aiohttp.ClientSession, tell: Callable[[str], None]
+    options: NetworkOptions,
+    stack: AsyncExitStack,
+    session: aiohttp.ClientSession,
+    tell: Callable[[str], None],
+    hire: Hire = agents,
 ) -> Started:
     """Start it; the stack ends all of it. To be called from the thread that lives as long as the network.
 
@@ -57,7 +70,7 @@ async def start(
         gates.append(own)
         oracles.append(Oracle(world, index + 1, port, relay.url, rpcs))
     heard_by = [*(one.heartbeats_url for one in oracles), *(one.heartbeats for one in options.guests)]
-    nodes = [Node(world, serving, heard_by) for serving in world.nodes]
+    nodes = await hire(world, heard_by)
     for member in (*oracles, *nodes):
         stack.callback(member.close)
         member.start()

@@ -11,6 +11,8 @@ from typing import Final
 
 from chain.anvil import Anvil
 from chain.client import Block, Chain
+from chain.deployment.contracts import local_member
+from chain.deployment.settings import Licences
 from chain.directory import announcement
 from chain.network import Network, NetworkSettings
 from chain.transactions import Call, LiveSender, SteppedSender, Wallet
@@ -18,8 +20,8 @@ from oracle.ground.clock import EpochClock
 from oracle.ground.ids import pack
 from oracle.signing.signer import LocalSigner
 from scenario import audit
-from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
-from scenario.network.options import APPEAL_EPOCHS, POLICY, PRICE, PROTOCOL_SHARE_PPM, TICK, NetworkOptions
+from scenario.market import KYC, JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.network.options import PRICE, PROTOCOL_SHARE_PPM, TICK, NetworkOptions
 from settlement.keeper import Keeper
 
 GWEI: Final = 10**9
@@ -27,6 +29,8 @@ _ANVIL: Final = ("--no-mining", "--order", "fifo", "--slots-in-an-epoch", "1", "
 _PURSE: Final = 10**20
 # Blocks of the setting-up are a second apart and lie in the past.
 _SETUP_BLOCKS: Final = 60
+# Licences on sale: price in the test token's smallest unit, and how many.
+_TIERS: Final = ((10 * 10**6, 10), (20 * 10**6, 90))
 
 
 def gas_key(oracle: int) -> bytes:
@@ -60,7 +64,7 @@ class World:
 
     @property
     def assignments(self) -> list[int]:
-        """The ids of the nodes' assignments, in order of the nodes."""
+        """The ids of the nodes' assignments, in order of the nodes, where `assign` placed them."""
         return [pack(self.job, slot, 1) for slot in range(len(self.nodes))]
 
     def head(self) -> Block:
@@ -85,20 +89,22 @@ class World:
             *(self.oracles[number - 1].address for number in oracles),
             *(one.address for one in self.options.guests),
         ]
-        chosen = sorted(staying, key=lambda one: int(one, 16))
-        calls = self.network.attestations.functions
+        chosen = [local_member(one).address for one in staying]
+        calls = self.network.registry.functions
         if at_once:
             function = calls.replaceCommittee(chosen)
         else:
             # A bit on: the block that takes it may be in the next epoch.
             function = calls.scheduleCommittee(chosen, self.clock.epoch_at(int(time.time()) + 2) + 2)
         governor = Wallet(self.chain, key_of("governor"))
-        self.market.sender.send([Call.of("committee", governor, function, 1_000_000)])
+        self.market.sender.send([Call.of("committee", governor, function, 2_000_000)])
 
-    def totals(self) -> audit.Totals:
-        """Where the job's money is; NotConserved unless all of it is somewhere."""
+    def totals(self, assignments: Sequence[int] | None = None) -> audit.Totals:
+        """Where the job's money is; NotConserved unless all of it is somewhere. `assignments`: all there ever were;
+        None: those of `assign`."""
         payees = [Wallet(self.chain, node.operator_key()).address for node in self.nodes]
-        found = audit.totals(self.network, self.job, self.assignments, payees, self.market.csp.address, self.deposit)
+        known = self.assignments if assignments is None else assignments
+        found = audit.totals(self.network, self.job, known, payees, self.market.csp.address, self.deposit)
         found.check()
         return found
 
@@ -117,11 +123,15 @@ def build(options: NetworkOptions, endpoints: Sequence[str], stack: AsyncExitSta
     settings = NetworkSettings(
         options.timing(genesis),
         (*(one.address for one in signers), *(one.address for one in options.guests)),
-        APPEAL_EPOCHS,
+        options.appeal_epochs,
         2,
         PROTOCOL_SHARE_PPM,
+        credential_kinds=KYC,
+        licences=Licences(tiers=_TIERS),
     )
-    job = JobSpec(PRICE, options.nodes, genesis, genesis + options.funded_epochs * options.epoch_length, POLICY)
+    ends_at = genesis + options.funded_epochs * options.epoch_length
+    slots = options.slots or options.nodes
+    job = JobSpec(PRICE, slots, genesis, ends_at, options.policy, options.intent)
     market = Market.open(SteppedSender(chain), settings, job)
     nodes = market.license_nodes([f"node-{index + 1}" for index in range(options.nodes)])
     job_id, deposit = market.create_job()

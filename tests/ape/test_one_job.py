@@ -6,11 +6,14 @@ from __future__ import annotations
 import ape
 import pytest
 from eth_utils.crypto import keccak
-from web3.utils.address import get_create_address
 
+from chain import compiler
+from chain.deployment.contracts import plan_of
+from chain.deployment.settings import NetworkSettings, People, Timing
 from oracle.ground.ids import KIND_ASSIGNMENT, pack
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
+from oracle.ground.policy import Policy
 from oracle.ground.typed_data import Acceptance, EpochReport, NodeConsent
 from oracle.signing.signer import derive
 
@@ -18,9 +21,9 @@ EPOCH = 1_000
 SETTLE_WINDOW = 300
 PRICE = 1_000_003
 PROTOCOL_PPM = 50_000
-POLICY = (1, 980_000, 900_000, 1, 0, 800_000)
+POLICY = Policy(target_ppm=980_000, floor_ppm=900_000, csp_share_ppm=800_000)
 FOREVER = 2**64 - 1
-MINT, VETO = (keccak(text=text)[:4] for text in ("mint(address)", "veto()"))
+MINT = keccak(text="mint(address,uint8)")[:4]
 
 
 class Network:
@@ -31,34 +34,33 @@ class Network:
         self.admin, self.csp, self.orchestrator, self.holder, self.keeper = accounts[:5]
         self.oracles = sorted((derive("ape", f"oracle {i}") for i in range(4)), key=lambda one: int(one.address, 16))
         self.node = derive("ape", "node")
+        # Both compilations before the clock is read: the chain's goes on meanwhile.
+        artifacts, _ = compiler.load(), project.JobEscrow
         self.genesis = chain.pending_timestamp + 100
-        timing = (self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 3_500, 500)
-        self.authority = self.admin.deploy(project.Authority, self.admin)
-        self.token = self.admin.deploy(project.LocalToken)
-        self.burner = self.admin.deploy(project.Burner)
-        signers = [one.address for one in self.oracles]
-        self.attestations = self.admin.deploy(project.Attestations, self.authority, timing, signers)
-        escrow = self._coming(1)
-        self.licences = self.admin.deploy(project.NodeLicense, self.authority, escrow)
-        self.escrow = self.admin.deploy(
-            project.JobEscrow,
-            self.attestations,
-            self.licences,
-            self.burner,
-            2,
-            SETTLE_WINDOW,
-            PROTOCOL_PPM,
-            [self.token],
+        timing = Timing(self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 3_500, 500)
+        settings = NetworkSettings(timing, tuple(one.address for one in self.oracles), 2, SETTLE_WINDOW, PROTOCOL_PPM)
+        deployed = self._deploy(project, settings, artifacts)
+        self.authority, self.attestations, self.token = (
+            deployed[key] for key in ("authority", "attestations", "token")
         )
-        assert self.escrow.address == escrow
+        self.licences, self.escrow, self.placements = (deployed[key] for key in ("licences", "escrow", "placements"))
+        self.rules, self.lens, self.accounts = (deployed[key] for key in ("admission", "lens", "accounts"))
         self.authority.setTargetFunctionRole(self.licences, [MINT], 2, sender=self.admin)
         self.authority.grantRole(2, self.admin, 0, sender=self.admin)
 
-    def _coming(self, after: int) -> str:
-        return get_create_address(self.admin.address, self.admin.nonce + after)
+    def _deploy(self, project, settings: NetworkSettings, artifacts: dict) -> dict:
+        """The contracts of the deployment's plan, each as ape compiled it."""
+        admin = str(self.admin.address)
+        plan = plan_of(settings, People.one(admin), admin, int(self.admin.nonce), artifacts)
+        deployed = {}
+        for step in plan.steps:
+            values = [value for _, value in plan.arguments(step)]
+            deployed[step.key] = self.admin.deploy(getattr(project, step.contract), *values)
+            assert deployed[step.key].address == plan.addresses[step.key]
+        return deployed
 
     def link(self) -> int:
-        self.licences.mint(self.holder, sender=self.admin)
+        self.licences.mint(self.holder, 1, sender=self.admin)
         consent = NodeConsent(1, self.holder.address, self.node.address, 0, FOREVER)
         domain = NodeConsent.domain(self.chain.chain_id, self.licences.address)
         r, vs = halves(self.node.sign(consent.digest(domain)))
@@ -73,23 +75,25 @@ class Network:
             "startsAt": self.genesis,
             "endsAt": self.genesis + 5 * EPOCH,
             "orchestrator": self.orchestrator.address,
-            "policy": POLICY,
+            "intent": bytes(32),
+            "policy": POLICY.abi_values(),
         }
         return tuple({**fields, **changes}.values())
 
     def create(self) -> int:
-        deposit = self.escrow.depositFor(self.terms())
+        deposit = self.rules.depositFor(self.terms())
         self.token.mint(self.csp, deposit, sender=self.csp)
         self.token.approve(self.escrow, deposit, sender=self.csp)
-        self.escrow.createJob(self.terms(), sender=self.csp)
+        self.accounts.open(sender=self.csp)
+        self.escrow.createJob(1, self.terms(), sender=self.csp)
         return int(self.escrow.jobCount())  # ape has an int of its own, the typed data take none but int
 
     def assign(self, job: int, licence: int) -> int:
-        terms = self.escrow.termsHash(self.terms())
-        domain = Acceptance.domain(self.chain.chain_id, self.escrow.address)
+        terms = self.rules.termsHash(self.terms())
+        domain = Acceptance.domain(self.chain.chain_id, self.placements.address)
         acceptance = Acceptance(job, 0, 1, licence, bytes(terms), FOREVER)
         r, vs = halves(self.node.sign(acceptance.digest(domain)))
-        self.escrow.assign((job, 0, licence, FOREVER), r, vs, sender=self.orchestrator)
+        self.placements.assign((job, 0, licence, FOREVER), r, vs, sender=self.orchestrator)
         return pack(job, 0, 1)
 
     def signed(self, epoch: int, root: bytes, members=(0, 1, 2)):
@@ -129,16 +133,16 @@ def serving(network):
 
 
 def test_job__served_reported_settled__pays_the_licences_holder(network, serving):
-    opened = int(network.escrow.assignmentOf(serving).openedAt)
+    opened = int(network.lens.assignmentOf(serving).openedAt)
     open_seconds = network.genesis + EPOCH - opened
     network.publish(0, Leaf(KIND_ASSIGNMENT, serving, open_seconds - 50, open_seconds))
     receipt = network.escrow.settleAndClaim(0, serving, open_seconds - 50, open_seconds, [], sender=network.keeper)
     gross = PRICE * (open_seconds - 50) // EPOCH
     paid = gross * (1_000_000 - PROTOCOL_PPM) // 1_000_000
     (event,) = receipt.decode_logs(network.escrow.Paid)
-    assert (event.payee, event.amount) == (network.holder.address, paid)
+    assert (event.recipient, event.amount) == (network.holder.address, paid)
     assert network.token.balanceOf(network.holder) == paid
-    assert network.escrow.assignmentOf(serving).held == 50
+    assert network.lens.assignmentOf(serving).held == 50
 
 
 def test_job__left_in_two_steps__returns_the_unproved_rest(network, serving):
@@ -150,7 +154,7 @@ def test_job__left_in_two_steps__returns_the_unproved_rest(network, serving):
     network.escrow.closeJob(1, sender=network.keeper)
     network.escrow.withdrawRefund(1, sender=network.keeper)
     assert network.token.balanceOf(network.escrow) == 0
-    assert network.token.balanceOf(network.csp) == network.escrow.depositFor(network.terms())
+    assert network.token.balanceOf(network.csp) == network.rules.depositFor(network.terms())
 
 
 def test_submit__too_few_signatures__is_refused(network):

@@ -47,8 +47,8 @@ def booked(town: Town) -> int:
 
 def paid(town: Town) -> int:
     """What node one's payee gets, in the token's smallest unit, when all that is due is claimed."""
-    escrow, token = town.network.escrow, town.network.token.functions
-    payee = named(escrow, "assignmentOf", escrow.functions.assignmentOf(ONE).call())["payee"]
+    escrow, lens, token = town.network.escrow, town.network.lens, town.network.token.functions
+    payee = named(lens, "assignmentOf", lens.functions.assignmentOf(ONE).call())["payee"]
     before = token.balanceOf(payee).call()
     town.timeline.send([Call.of("claim", town.keeper.wallet, escrow.functions.claim([ONE]))])
     return int(token.balanceOf(payee).call()) - int(before)

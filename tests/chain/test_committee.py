@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from chain.client import Chain, RpcError
+from chain.deployment.contracts import local_member
 from chain.errors import ContractReverted, error_class
 from chain.transactions import Call, LiveSender, Sender, SteppedSender, Wallet
 from oracle.committee.agreement import Proposal, leaves_by_id
@@ -278,7 +279,8 @@ def test_agree_on__set_replaced_after_an_unreported_epoch__goes_on(town: Town) -
     town.see(1)
     town.end(1)
     agree_on(1, town.members)
-    replace = town.network.attestations.functions.replaceCommittee([signer.address for signer in SIGNERS])
+    members = [local_member(signer.address).address for signer in SIGNERS]
+    replace = town.network.registry.functions.replaceCommittee(members)
     town.timeline.send([Call.of("replace committee", town.wallet("governor"), replace, 2_000_000)])
     town.see(2)
     town.end(2)
@@ -292,7 +294,7 @@ def test_placed__older_anchor_after_a_newer_one__has_the_older_state(town: Town)
     town.end(0)
     member = town.members[0]
     older = [one.subject.assignment_id for one in member.reader.placed(member.anchor(0), -1)]
-    close = town.network.escrow.functions.closeAssignment(pack(1, 0, 1))
+    close = town.network.placements.functions.closeAssignment(pack(1, 0, 1))
     town.timeline.send([Call.of("close", town.wallet("orchestrator"), close, 300_000)])
     market = Market(town.timeline, town.network, SPEC)
     town.timeline.send([market.assign(1, 0, 2, town.at.nodes[0], market.terms_hash())])

@@ -35,7 +35,8 @@ def test_explain__epoch_that_was_appealed__sights_median_verdict_appeal_and_mone
     report = told(history, 2, "0")["report"]
     (one,) = report["assignments"]
     assert (report["carries"], report["standing"], report["source"]) == ([0, 0], "final", history.url)
-    assert one["oracles"] == [{"oracle": each.address, "ticks": {"up": 0, "observed": 30}} for each in SIGNERS]
+    ticks = {"ticks": {"up": 0, "observed": 30}, "conflicted": False}
+    assert one["oracles"] == [{"oracle": each.address, **ticks} for each in SIGNERS]
     assert (one["agreed"], one["assigned"], one["verdict"]) == ({"up": 0, "observed": 300}, 300, "none")
     withheld = {"paid": "0", "withheld": str(PRICE * 300 // LENGTH), "refunded": str(PRICE * 300 // LENGTH * 8 // 10)}
     added = one["added"]

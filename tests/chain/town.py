@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import pytest
 
 from chain.anvil import Anvil
 from chain.client import Chain
+from chain.deployment.settings import Licences
 from chain.network import Addresses, Network, NetworkSettings, Timing
 from chain.transactions import Call, SteppedSender, Wallet
 from oracle.committee.anchor import AnchorReader
@@ -50,8 +51,9 @@ class Deployed:
     job: int
 
 
-@pytest.fixture(scope="module")
-def deployed() -> Iterator[Deployed]:
+@contextmanager
+def deployment(oracle_pay: int = 0, licences: Licences | None = None) -> Iterator[Deployed]:
+    """A network on a chain of its own, with three licensed nodes and a funded job."""
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
         chain = Chain(anvil.url)
         settings = NetworkSettings(
@@ -60,11 +62,19 @@ def deployed() -> Iterator[Deployed]:
             appeal_epochs=1,
             settle_window=60,
             protocol_share_ppm=0,
+            oracle_pay=oracle_pay,
+            licences=licences or Licences(),
         )
         market = Market.open(SteppedSender(chain), settings, SPEC)
         nodes = market.license_nodes(["one", "two", "three"])
         job, _ = market.create_job()
         yield Deployed(chain, market.network.addresses, nodes, job)
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Deployed]:
+    with deployment() as made:
+        yield made
 
 
 class Town:

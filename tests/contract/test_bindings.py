@@ -25,7 +25,7 @@ from oracle.service.chain_roster import ChainRoster
 from settlement.keeper import Keeper
 from chain.errors import decode_revert
 from chain.network import Network
-assert Network._bind and type(decode_revert("call", "0x" + "e7" * 4)).__name__ == "ContractReverted"
+assert Network.job and type(decode_revert("call", "0x" + "e7" * 4)).__name__ == "ContractReverted"
 """
 
 
@@ -61,5 +61,5 @@ def test_network__contract_of_another_version__is_refused(world: World, of: str,
 
 def test_network__addresses_mixed_up__are_refused(world: World) -> None:
     at = world.network.addresses
-    with pytest.raises(WrongDeployment, match=r"is 'Epochal JobEscrow', version '1', but .* 'Epochal NodeLicense'"):
-        Network(world.chain, replace(at, licences=at.escrow))
+    with pytest.raises(WrongDeployment, match=r"is 'Epochal Placements', version '1', but .* 'Epochal NodeLicense'"):
+        Network(world.chain, replace(at, licences=at.placements))

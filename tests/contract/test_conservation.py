@@ -53,6 +53,7 @@ def test_job__from_deposit_to_close__conserves_every_wei(world: World, seed: int
         if chance.random() < 0.3:
             world.do(world.keeper, world.escrow.withdrawRefund(job))
             world.do(world.keeper, world.escrow.sendToBurn(job))
+            world.do(world.keeper, world.escrow.sendToProtocol(job))
 
     world.wait_until(world.now + SETTLE_WINDOW)
     world.close_job(job)
@@ -61,17 +62,19 @@ def test_job__from_deposit_to_close__conserves_every_wei(world: World, seed: int
     world.release(*everyone)
     world.claim(*everyone)
     world.do(world.keeper, world.escrow.sendToBurn(job))
+    world.do(world.keeper, world.escrow.sendToProtocol(job))
     world.do(world.keeper, world.escrow.withdrawRefund(job))
 
     view = world.job(job)
-    assert (view["tally"]["held"], view["refundable"], view["burnable"]) == (0, 0, 0)
+    assert (view["tally"]["held"], view["refundable"], view["burnable"], view["protocolDue"]) == (0, 0, 0, 0)
     paid = sum(world.balance(licence.holder.address) for licence in world.linked)
     assert paid == sum(net(world.assignment(one)["earned"], price) for one in everyone)
     refunded = world.balance(world.csp.address) - (before - deposit)
     burned = world.balance(world.network.addresses.burner)
     assert paid + refunded + burned == deposit
     assert world.escrow_balance == 0
-    assert (view["paid"], view["refunded"], view["burned"], view["deposit"]) == (paid, refunded, burned, deposit)
+    assert (view["paid"], view["refunded"], view["deposit"]) == (paid, refunded, deposit)
+    assert view["burned"] + view["toProtocol"] == burned
     for slot in range(3):
         open_seconds = 0
         for generation in range(1, world.escrow.generations(job, slot).call() + 1):
@@ -96,5 +99,6 @@ def test_jobs__of_one_escrow__do_not_touch_each_other(world: World) -> None:
     assert world.job(second) == untouched
     world.claim(pack(first, 0, 1))
     world.do(world.keeper, world.escrow.sendToBurn(first))
+    world.do(world.keeper, world.escrow.sendToProtocol(first))
     world.do(world.keeper, world.escrow.withdrawRefund(first))
     assert world.escrow_balance == untouched["deposit"]

@@ -61,8 +61,8 @@ def test_network__deployed__says_its_settings(world: World) -> None:
     assert network.appeal_epochs == APPEAL_EPOCHS
     assert network.settle_window == SETTLE_WINDOW
     assert network.protocol_share_ppm == PROTOCOL_PPM
-    assert world.escrow.tokenAllowed(network.addresses.token).call()
-    assert not world.escrow.tokenAllowed(network.addresses.burner).call()
+    assert network.admission.functions.tokenAllowed(network.addresses.token).call()
+    assert not network.admission.functions.tokenAllowed(network.addresses.burner).call()
     signers, quorum = world.attestations.committee(1).call()
     assert signers == [signer.address for signer in world.committee]
     assert quorum == 3

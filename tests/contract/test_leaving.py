@@ -49,7 +49,7 @@ def test_stop_job__by_its_owner__frees_the_money_for_later_time_at_once(world: W
 @pytest.mark.parametrize("who", ["stranger", "orchestrator", "admin", "guardian", "keeper"])
 def test_stop_job__not_its_owner__is_refused(world: World, job: int, who: str) -> None:
     caller = getattr(world, who)
-    with refused("JobEscrow_NotAllowed", caller=caller.address):
+    with refused("CspAccounts_NotPermitted", caller=caller.address):
         world.do(caller, world.escrow.stopJob(job))
 
 
@@ -268,6 +268,7 @@ def test_release_held__job_closed__leaves_nothing_behind(world: World, closed: i
     world.claim(ONE)
     world.do(world.keeper, world.escrow.withdrawRefund(closed))
     world.do(world.keeper, world.escrow.sendToBurn(closed))
+    world.do(world.keeper, world.escrow.sendToProtocol(closed))
     assert world.escrow_balance == 0
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from oracle.ground.typed_data import NodeConsent
-from tests.contract.world import FOREVER, GENESIS, ZERO_ADDRESS, World, halves, refused
+from tests.contract.world import FOREVER, GENESIS, STANDARD, ZERO_ADDRESS, World, halves, refused
 
 # Minting
 
@@ -21,7 +21,7 @@ def test_mint__by_the_licensor__counts_ids_from_one(world: World) -> None:
 def test_mint__not_the_licensor__is_refused(world: World, who: str) -> None:
     caller = getattr(world, who)
     with refused("AccessManagedUnauthorized", caller=caller.address):
-        world.do(caller, world.licences.mint(caller.address))
+        world.do(caller, world.licences.mint(caller.address, STANDARD))
 
 
 # Linking

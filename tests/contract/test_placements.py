@@ -23,7 +23,7 @@ def job(world: World) -> int:
 
 def assign(world: World, job: int, slot: int = 0, licence: int = 0, /, **changes: Any) -> None:
     acceptance = world.acceptance(job, slot, world.linked[licence], **changes)
-    world.do(world.orchestrator, world.escrow.assign(*acceptance))
+    world.do(world.orchestrator, world.placements.assign(*acceptance))
 
 
 def test_assign__accepted__opens_now_and_pays_the_present_holder(world: World, job: int) -> None:
@@ -40,14 +40,14 @@ def test_assign__accepted__opens_now_and_pays_the_present_holder(world: World, j
 @pytest.mark.parametrize("who", ["stranger", "csp", "keeper", "admin", "licensor"])
 def test_assign__not_the_orchestrator__is_refused(world: World, job: int, who: str) -> None:
     caller = getattr(world, who)
-    with refused("JobEscrow_NotAllowed", caller=caller.address):
-        world.do(caller, world.escrow.assign(*world.acceptance(job, 0, world.linked[0])))
+    with refused("Placements_NotOrchestrator", caller=caller.address):
+        world.do(caller, world.placements.assign(*world.acceptance(job, 0, world.linked[0])))
 
 
 def test_assign__by_the_node_itself__is_refused(world: World, job: int) -> None:
     one = world.linked[0]
-    with refused("JobEscrow_NotAllowed", caller=one.node.address):
-        world.do(one.node, world.escrow.assign(*world.acceptance(job, 0, one)))
+    with refused("Placements_NotOrchestrator", caller=one.node.address):
+        world.do(one.node, world.placements.assign(*world.acceptance(job, 0, one)))
 
 
 def test_assign__slot_taken__is_refused(world: World, job: int) -> None:
@@ -61,8 +61,8 @@ def test_assign__slot_freed_in_the_same_block__has_the_next_generation(world: Wo
     first = world.assign(job, 0, world.linked[0])
     acceptance = world.acceptance(job, 0, world.linked[1])
     world.together(
-        (world.orchestrator, world.escrow.closeAssignment(first)),
-        (world.orchestrator, world.escrow.assign(*acceptance)),
+        (world.orchestrator, world.placements.closeAssignment(first)),
+        (world.orchestrator, world.placements.assign(*acceptance)),
     )
     second = world.assignment(pack(job, 0, 2))
     assert second["openedAt"] == world.assignment(first)["closedAt"] == world.now
@@ -91,7 +91,9 @@ def test_assign__job_stopped__is_refused(world: World, job: int) -> None:
 def test_assign__in_the_block_of_the_stop__is_refused(world: World, job: int) -> None:
     acceptance = world.acceptance(job, 0, world.linked[0])
     with refused("JobEscrow_JobNotRunning"):
-        world.together((world.csp, world.escrow.stopJob(job)), (world.orchestrator, world.escrow.assign(*acceptance)))
+        world.together(
+            (world.csp, world.escrow.stopJob(job)), (world.orchestrator, world.placements.assign(*acceptance))
+        )
 
 
 def test_assign__unknown_slot__is_refused(world: World, job: int) -> None:
@@ -102,7 +104,7 @@ def test_assign__unknown_slot__is_refused(world: World, job: int) -> None:
 def test_assign__unknown_job__is_refused(world: World, job: int) -> None:
     placement, r, vs = world.acceptance(job, 0, world.linked[0])
     with refused("JobEscrow_UnknownJob", job=9):
-        world.do(world.orchestrator, world.escrow.assign((9, *placement[1:]), r, vs))
+        world.do(world.orchestrator, world.placements.assign((9, *placement[1:]), r, vs))
 
 
 def test_assign__licence_not_linked__is_refused(world: World, job: int) -> None:
@@ -116,20 +118,20 @@ def test_assign__licence_not_linked__is_refused(world: World, job: int) -> None:
 def test_assign__licence_that_does_not_exist__is_refused(world: World, job: int, licence: int) -> None:
     placement, r, vs = world.acceptance(job, 0, world.linked[0])
     with refused("ERC721NonexistentToken", tokenId=licence):
-        world.do(world.orchestrator, world.escrow.assign((*placement[:2], licence, placement[3]), r, vs))
+        world.do(world.orchestrator, world.placements.assign((*placement[:2], licence, placement[3]), r, vs))
 
 
 def test_assign__acceptance_expired__is_refused(world: World, job: int) -> None:
     expiry = world.now + 10
     acceptance = world.acceptance(job, 0, world.linked[0], expiry=expiry)
-    with refused("JobEscrow_AcceptanceExpired", expiry=expiry):
-        world.at(expiry + 1).do(world.orchestrator, world.escrow.assign(*acceptance))
+    with refused("Placements_AcceptanceExpired", expiry=expiry):
+        world.at(expiry + 1).do(world.orchestrator, world.placements.assign(*acceptance))
 
 
 def test_assign__in_the_acceptances_last_second__is_accepted(world: World, job: int) -> None:
     expiry = world.now + 10
     acceptance = world.acceptance(job, 0, world.linked[0], expiry=expiry)
-    world.at(expiry).do(world.orchestrator, world.escrow.assign(*acceptance))
+    world.at(expiry).do(world.orchestrator, world.placements.assign(*acceptance))
 
 
 @pytest.mark.parametrize(
@@ -138,40 +140,40 @@ def test_assign__in_the_acceptances_last_second__is_accepted(world: World, job: 
     ids=lambda changes: " ".join(changes),
 )
 def test_assign__acceptance_says_something_else__is_refused(world: World, job: int, changes: dict[str, Any]) -> None:
-    with refused("JobEscrow_WrongAcceptance", node=world.linked[0].node.address):
+    with refused("Placements_WrongAcceptance", node=world.linked[0].node.address):
         assign(world, job, **changes)
 
 
 def test_assign__expiry_changed_after_signing__is_refused(world: World, job: int) -> None:
     placement, r, vs = world.acceptance(job, 0, world.linked[0], expiry=world.now + 10)
-    with refused("JobEscrow_WrongAcceptance"):
-        world.do(world.orchestrator, world.escrow.assign((*placement[:3], placement[3] + 1), r, vs))
+    with refused("Placements_WrongAcceptance"):
+        world.do(world.orchestrator, world.placements.assign((*placement[:3], placement[3] + 1), r, vs))
 
 
 def test_assign__acceptance_for_another_chain__is_refused(world: World, job: int) -> None:
     domain = Acceptance.domain(1, world.network.addresses.escrow)
-    with refused("JobEscrow_WrongAcceptance"):
+    with refused("Placements_WrongAcceptance"):
         assign(world, job, domain=domain)
 
 
 def test_assign__acceptance_for_another_contract__is_refused(world: World, job: int) -> None:
     domain = Acceptance.domain(world.chain.chain_id, world.network.addresses.attestations)
-    with refused("JobEscrow_WrongAcceptance"):
+    with refused("Placements_WrongAcceptance"):
         assign(world, job, domain=domain)
 
 
 def test_assign__acceptance_of_another_node__is_refused(world: World, job: int) -> None:
     placement, r, vs = world.acceptance(job, 0, world.linked[1], licence=world.linked[0].id)
-    with refused("JobEscrow_WrongAcceptance", recovered=world.linked[1].node.address):
-        world.do(world.orchestrator, world.escrow.assign((job, 0, world.linked[0].id, placement[3]), r, vs))
+    with refused("Placements_WrongAcceptance", recovered=world.linked[1].node.address):
+        world.do(world.orchestrator, world.placements.assign((job, 0, world.linked[0].id, placement[3]), r, vs))
 
 
 def test_assign__acceptance_used_before__is_refused(world: World, job: int) -> None:
     acceptance = world.acceptance(job, 0, world.linked[0])
-    world.do(world.orchestrator, world.escrow.assign(*acceptance))
+    world.do(world.orchestrator, world.placements.assign(*acceptance))
     world.close(pack(job, 0, 1))
-    with refused("JobEscrow_WrongAcceptance"):
-        world.do(world.orchestrator, world.escrow.assign(*acceptance))
+    with refused("Placements_WrongAcceptance"):
+        world.do(world.orchestrator, world.placements.assign(*acceptance))
 
 
 # Closing
@@ -191,13 +193,13 @@ def test_close_assignment__by_a_party__stops_now(world: World, job: int, who: st
 def test_close_assignment__by_a_stranger__is_refused_while_it_runs(world: World, job: int, who: str) -> None:
     assignment = world.assign(job, 0, world.linked[0])
     caller = getattr(world, who)
-    with refused("JobEscrow_NotAllowed", caller=caller.address):
+    with refused("CspAccounts_NotPermitted", caller=caller.address):
         world.close(assignment, caller)
 
 
 def test_close_assignment__by_a_party_of_another_one__is_refused(world: World, job: int) -> None:
     assignment = world.assign(job, 0, world.linked[0])
-    with refused("JobEscrow_NotAllowed", caller=world.linked[1].node.address):
+    with refused("CspAccounts_NotPermitted", caller=world.linked[1].node.address):
         world.close(assignment, world.linked[1].node)
 
 
@@ -220,8 +222,10 @@ def test_close_assignment__twice__is_refused(world: World, job: int) -> None:
 
 
 @pytest.mark.parametrize("assignment", [0, pack(1, 0, 1), pack(1, 0, 2), 2**128 | pack(1, 0, 1)])
-def test_assignment__unknown__is_refused(world: World, assignment: int) -> None:
-    with refused("JobEscrow_UnknownAssignment", assignment=assignment):
+def test_assignment__unknown__is_refused(world: World, job: int, assignment: int) -> None:
+    unknown = ("JobEscrow_UnknownAssignment", {"assignment": assignment})
+    name, values = unknown if assignment else ("JobEscrow_UnknownJob", {"job": 0})
+    with refused(name, **values):
         world.close(assignment)
     with refused("JobEscrow_UnknownAssignment", assignment=assignment):
         world.claim(assignment)
@@ -235,4 +239,4 @@ def test_payee__licence_moved_after_closing__stays_who_it_was(world: World, job:
     world.close(assignment)
     world.do(one.holder, world.licences.unlink(one.id))
     world.do(one.holder, world.licences.transferFrom(one.holder.address, world.stranger.address, one.id))
-    assert named(world.escrow.assignmentOf(assignment))["payee"] == one.holder.address
+    assert named(world.lens.assignmentOf(assignment))["payee"] == one.holder.address

@@ -38,7 +38,7 @@ def seconds(world: World, assignment: int) -> tuple[int, int, int, int]:
 
 def books(world: World, job: int = 1) -> dict[str, Any]:
     view = world.job(job)
-    return {name: view[name] for name in ("deposit", "tally", "refundable", "burnable")}
+    return {name: view[name] for name in ("deposit", "tally", "refundable", "burnable", "protocolDue")}
 
 
 def tally(earned: int, unmeasured: int, held: int) -> dict[str, int]:
@@ -53,9 +53,10 @@ def test_settle__good_leaf__books_seconds_and_amounts(world: World, one: int) ->
         "deposit": PRICE * 3 * 10,
         "tally": tally(earned=900, unmeasured=50, held=50),
         "refundable": gross(50),
-        "burnable": protocol_share(900),
+        "burnable": 0,
+        "protocolDue": protocol_share(900),
     }
-    assert world.escrow.claimable(one).call() == net(900)
+    assert world.lens.claimable([one]).call() == [net(900)]
 
 
 def test_settle__by_a_stranger__is_accepted(world: World, one: int) -> None:
@@ -79,7 +80,7 @@ def test_settle__events__tell_which_leaves_and_what_they_withheld(world: World, 
     (settled,) = world.events("AssignmentsSettled", receipt)
     assert dict(settled) == {"job": 1, "epoch": 0, "assignment": one, "leaves": 2}
     (withheld,) = world.events("SecondsWithheld", receipt)
-    assert dict(withheld) == {"assignment": one, "epoch": 0, "secs": 50}
+    assert dict(withheld) == {"assignment": one, "epoch": 0, "root": tree.root, "secs": 50}
 
 
 def test_settle__counters_of_an_assignment__never_fall(world: World, one: int) -> None:
@@ -245,10 +246,10 @@ def test_claim__by_anyone__pays_the_payee_once(world: World, one: int) -> None:
     world.settle(0, world.publish(0, [leaf(one, 900, 950)]))
     holder = world.linked[0].holder.address
     (event,) = world.events("Paid", world.claim(one, one))
-    assert (event["payee"], event["amount"], event["claimed"]) == (holder, net(900), 900)
+    assert (event["recipient"], event["amount"], event["claimed"]) == (holder, net(900), 900)
     world.claim(one)
     assert world.balance(holder) == net(900)
-    assert world.escrow.claimable(one).call() == 0
+    assert world.lens.claimable([one]).call() == [0]
 
 
 def test_claim__nothing_earned__does_nothing(world: World, one: int) -> None:
@@ -262,11 +263,11 @@ def test_claim__in_parts__sums_up_to_the_whole(world: World, one: int) -> None:
     assert world.balance(world.linked[0].holder.address) == net(1_000)
 
 
-def test_send_to_burn__protocol_share__goes_to_the_burner_once(world: World, one: int) -> None:
+def test_send_to_protocol__without_oracle_pay__goes_to_the_burner_once(world: World, one: int) -> None:
     world.settle(0, world.publish(0, [leaf(one, 900, 950)]))
     supply = world.token.totalSupply().call()
     for _ in range(2):
-        world.do(world.stranger, world.escrow.sendToBurn(1))
+        world.do(world.stranger, world.escrow.sendToProtocol(1))
         assert world.balance(world.network.addresses.burner) == protocol_share(900)
     burn = world.network.burner.functions.burn(world.network.addresses.token)
     world.do(world.stranger, burn)

@@ -14,6 +14,7 @@ from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
 from chain.client import Chain
+from chain.deployment.roles import Role
 from chain.errors import error_class
 from chain.network import Network, NetworkSettings, Timing, deploy
 from chain.transactions import Call, SteppedSender, Wallet
@@ -36,6 +37,8 @@ PRICE = 1_000_003  # no round number: what rounding loses must show
 FOREVER = 2**64 - 1
 ZERO_ADDRESS = "0x" + "00" * 20
 ZERO_ROOT = bytes(32)
+STANDARD, MASTER, GENESIS_KIND = 1, 2, 3
+INTENT = keccak(text="what the job is to run")
 STRICT = Policy(target_ppm=980_000, floor_ppm=900_000, csp_share_ppm=800_000)
 
 Signed = tuple[EpochReport, int, bytes]
@@ -135,12 +138,21 @@ class World:
         self._bind(network)
         self.do(self.csp, self.token.mint(self.csp.address, 10**15))
         self.do(self.csp, self.token.approve(network.addresses.escrow, 10**15))
+        self.do(self.csp, self.accounts.open())
+        # Committees are the registry's business; tests of Attestations act in its place.
+        grant = network.authority.functions.grantRole(int(Role.COMMITTEE), self.admin.address, 0)
+        self.do(self.admin, grant)
+        self.account = 1
         self.linked = [self.new_licence(i) for i in range(1, 6)]
 
     def _bind(self, network: Network) -> None:
         self.network = network
         self.attestations = network.attestations.functions
         self.escrow = network.escrow.functions
+        self.lens = network.lens.functions
+        self.rules = network.rules.functions
+        self.accounts = network.accounts.functions
+        self.placements = network.placements.functions
         self.licences = network.licences.functions
         self.token = network.token.functions
 
@@ -223,7 +235,7 @@ class World:
         return node.signer.sign_typed(message, domain or self.network.consent_domain)
 
     def mint(self, holder: Person) -> int:
-        self.do(self.licensor, self.licences.mint(holder.address))
+        self.do(self.licensor, self.licences.mint(holder.address, STANDARD))
         return int(self.licences.totalMinted().call())
 
     def link(
@@ -248,6 +260,7 @@ class World:
             "startsAt": GENESIS,
             "endsAt": end_of(9),
             "orchestrator": self.orchestrator.address,
+            "intent": INTENT,
             "policy": STRICT,
         }
         fields = {**fields, **changes}
@@ -255,7 +268,7 @@ class World:
         return (*tuple(fields.values())[:-1], policy.abi_values() if isinstance(policy, Policy) else policy)
 
     def create_job(self, **changes: Any) -> int:
-        self.do(self.csp, self.escrow.createJob(self.terms(**changes)))
+        self.do(self.csp, self.escrow.createJob(self.account, self.terms(**changes)))
         return int(self.escrow.jobCount().call())
 
     def acceptance(
@@ -275,20 +288,20 @@ class World:
         return (job, slot, licence.id, message.expiry), *halves(signature)
 
     def assign(self, job: int, slot: int, licence: Licence) -> int:
-        self.do(self.orchestrator, self.escrow.assign(*self.acceptance(job, slot, licence)))
+        self.do(self.orchestrator, self.placements.assign(*self.acceptance(job, slot, licence)))
         return pack(job, slot, self.escrow.generations(job, slot).call())
 
     def assign_all(self, job: int, time: int, count: int = 3) -> list[int]:
         """Open slots 0 to `count` - 1 of a job at `time`, with the first licences."""
         calls = [
-            (self.orchestrator, self.escrow.assign(*self.acceptance(job, slot, self.linked[slot])))
+            (self.orchestrator, self.placements.assign(*self.acceptance(job, slot, self.linked[slot])))
             for slot in range(count)
         ]
         self.at(time).together(*calls)
         return [pack(job, slot, 1) for slot in range(count)]
 
     def close(self, assignment: int, who: Person | None = None) -> TxReceipt:
-        return self.do(who or self.orchestrator, self.escrow.closeAssignment(assignment))
+        return self.do(who or self.orchestrator, self.placements.closeAssignment(assignment))
 
     def stop(self, job: int) -> TxReceipt:
         return self.do(self.csp, self.escrow.stopJob(job))
@@ -300,10 +313,10 @@ class World:
         return self.do(self.keeper, self.escrow.withdrawRefund(job))
 
     def job(self, job: int) -> Any:
-        return named(self.escrow.jobOf(job))
+        return named(self.lens.jobOf(job))
 
     def assignment(self, assignment: int) -> Any:
-        return named(self.escrow.assignmentOf(assignment))
+        return named(self.lens.assignmentOf(assignment))
 
     def balance(self, address: str) -> int:
         return int(self.token.balanceOf(address).call())

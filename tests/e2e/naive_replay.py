@@ -45,10 +45,15 @@ class Placement:
 
 @dataclass
 class Naive:
-    """Rows of the three CSVs as texts, by the rules of docs/replay.md and the design."""
+    """Rows of the three CSVs as texts, by the rules of docs/replay.md and the design.
+
+    placed, slots: who served when in how many slots; None: each node of the trace has one of its own.
+    """
 
     rows: list[Row]
     terms: Terms
+    placed: list[Placement] | None = None
+    slots: int | None = None
 
     def start(self, epoch: int) -> int:
         return self.terms.genesis + epoch * self.terms.length
@@ -65,6 +70,8 @@ class Naive:
 
     @cached_property
     def placements(self) -> list[Placement]:
+        if self.placed is not None:
+            return self.placed
         found = []
         for slot, (node, seconds) in enumerate(self.states.items()):
             starts = [second for second in sorted(seconds) if second - 1 not in seconds]
@@ -106,15 +113,15 @@ class Naive:
         """(earned, withheld, unmeasured) by placement and the epoch whose report adds them."""
         window = self.terms.window_epochs
         result = {(one, epoch): (0, 0, 0) for one in self.placements for epoch in self.epochs_of(one)}
-        # Pieces by slot and window, then by the epoch with which they are over.
-        pieces: dict[tuple[int, int], dict[int, list[Placement]]] = defaultdict(lambda: defaultdict(list))
+        # Pieces by slot, node and window, then by the epoch with which they are over.
+        pieces: dict[tuple[int, str, int], dict[int, list[Placement]]] = defaultdict(lambda: defaultdict(list))
         for one in self.placements:
             for number in {epoch // window for epoch in self.epochs_of(one)}:
                 over = max(epoch for epoch in self.epochs_of(one) if epoch // window == number)
                 if one.end > self.start(over + 1):
                     over = number * window + window - 1
-                pieces[one.slot, number][over].append(one)
-        for (_, number), by_epoch in pieces.items():
+                pieces[one.slot, one.node, number][over].append(one)
+        for (*_, number), by_epoch in pieces.items():
             up = observed = taken = 0
             for over, group in sorted(by_epoch.items()):
                 sums = []
@@ -162,7 +169,7 @@ class Naive:
 
     @cached_property
     def deposit(self) -> int:
-        return self.terms.price * len(self.states) * (self.terms.after - self.terms.first)
+        return self.terms.price * (self.slots or len(self.states)) * (self.terms.after - self.terms.first)
 
     @cached_property
     def payouts(self) -> list[list[str]]:

@@ -32,8 +32,8 @@ def test_prepare__on_a_new_chain__leaves_all_that_oracles_need(tmp_path: Path) -
         told = endpoints_of(network, raw, network.chain.block("latest"))
         assert [told[one] for one in raw] == [f"http://oracle-{number}:8610" for number in range(1, ORACLES + 1)]
         for slot in range(NODES):
-            view = network.escrow.functions.assignmentOf(pack(1, slot, 1)).call()
-            assert named(network.escrow, "assignmentOf", view)["openedAt"] >= network.timing.genesis
+            view = network.lens.functions.assignmentOf(pack(1, slot, 1)).call()
+            assert named(network.lens, "assignmentOf", view)["openedAt"] >= network.timing.genesis
         for number in range(1, ORACLES + 1):
             settings: dict[str, str] = services[f"oracle-{number}"]["environment"]
             settings = {name: value.replace("/network", str(tmp_path)) for name, value in settings.items()}

@@ -52,6 +52,7 @@ def left_running(out: Path) -> list[str]:
     return [line for line in found if "cli.main network" not in line]
 
 
+@pytest.mark.long
 @pytest.mark.timeout(240)
 def test_network__many_faults_at_once__loses_no_epoch_no_money_and_believes_no_liar(tmp_path: Path) -> None:
     done = subprocess.run(**network(tmp_path, FAULTS), capture_output=True, timeout=220, check=False)

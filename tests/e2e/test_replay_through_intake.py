@@ -64,6 +64,7 @@ def test_replay__through_the_intake_with_unknown_ticks__refused_in_one_line(tmp_
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 def test_hoodi__some_epochs_through_the_intake__equal_the_direct_replay(tmp_path: Path) -> None:
     traces = Path(os.environ.get("EPOCHAL_TRACES", ROOT.parent / "shared" / "traces"))
     trace = traces / "rocketpool-hoodi" / "trace.csv.xz"

@@ -134,6 +134,19 @@ contract AccrualTest is Test {
         }
     }
 
+    /// @dev Of both buckets: held to the last epoch of the appeal span, released by the report of the next.
+    function test_release__first_epoch_after_the_span__releases_each_bucket() external pure {
+        Held memory h = Held({olderBucket: 2, older: 10, youngerBucket: 3, younger: 7});
+        h.release(3 * 5 + 4, 5);
+        assertEq(h.total(), 17, "before the older's");
+        h.release(3 * 5 + 5, 5);
+        assertEq(h.total(), 7, "the older's");
+        h.release(4 * 5 + 4, 5);
+        assertEq(h.total(), 7, "before the younger's");
+        h.release(4 * 5 + 5, 5);
+        assertEq(h.total(), 0, "the younger's");
+    }
+
     function testFuzz_releaseEpoch__of_any_epoch__is_after_its_appeal_span(uint40 epoch, uint32 appeal) external pure {
         uint256 release = uint256(epoch).bucket(appeal).releaseEpoch(appeal);
         assertGt(release, uint256(epoch) + appeal, "too early");

@@ -1,533 +1,195 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {Test} from "forge-std/Test.sol";
-import {Attestations} from "../../contracts/Attestations.sol";
-import {Authority} from "../../contracts/Authority.sol";
-import {Burner} from "../../contracts/Burner.sol";
-import {JobEscrow} from "../../contracts/JobEscrow.sol";
-import {NodeLicense} from "../../contracts/NodeLicense.sol";
-import {EpochReport, IAttestations} from "../../contracts/interfaces/IAttestations.sol";
-import {AssignmentView, JobTerms, JobView, Placement} from "../../contracts/interfaces/IJobEscrow.sol";
-import {INodeLicense} from "../../contracts/interfaces/INodeLicense.sol";
-import {AssignmentIds} from "../../contracts/libraries/AssignmentIds.sol";
-import {LeafProof} from "../../contracts/libraries/LeafProof.sol";
-import {Policy} from "../../contracts/libraries/Policy.sol";
-import {Timing} from "../../contracts/libraries/Timing.sol";
-import {LocalToken} from "../../contracts/local/LocalToken.sol";
-import {Trees} from "./Trees.sol";
+import {JobView} from "../../contracts/interfaces/IEscrowLens.sol";
+import {
+    BlockingToken,
+    BombToken,
+    FalseToken,
+    FeeToken,
+    GreedyToken,
+    MuteToken,
+    PausableToken,
+    RebasingToken
+} from "./fakes/Tokens.sol";
+import {BondHandler} from "./handlers/BondHandler.sol";
+import {CommitteeHandler} from "./handlers/CommitteeHandler.sol";
+import {NodeHandler} from "./handlers/NodeHandler.sol";
+import {PayHandler} from "./handlers/PayHandler.sol";
+import {ProbeHandler} from "./handlers/ProbeHandler.sol";
+import {ReallocationHandler} from "./handlers/ReallocationHandler.sol";
+import {TokenHandler} from "./handlers/TokenHandler.sol";
+import {WardenHandler} from "./handlers/WardenHandler.sol";
+import {World} from "./handlers/World.sol";
+import {IOracleRegistry} from "../../contracts/interfaces/IOracleRegistry.sol";
+import {OraclePay} from "../../contracts/rewards/OraclePay.sol";
 
-// solhint-disable max-states-count
+/// @dev Everybody at once, each in a file of `handlers/`.
+contract EscrowHandler is
+    NodeHandler,
+    CommitteeHandler,
+    WardenHandler,
+    BondHandler,
+    ReallocationHandler,
+    PayHandler,
+    TokenHandler,
+    ProbeHandler
+{
+    /// @param payPerEpoch of oracles; zero: the protocol's share is burned
+    constructor(uint96 payPerEpoch) World(payPerEpoch) {}
 
-/// @dev Everybody at once: two CSPs, an orchestrator, five nodes, a keeper, a guardian, a governor, and a committee that
-/// signs whatever it likes. What each action does is written on {EscrowInvariants}.
-contract EscrowHandler is Test {
-    uint256 private constant MOST_JOBS = 4;
-    uint256 private constant MOST_ASSIGNMENTS = 24;
-    uint32 private constant EPOCH = 1_000;
-    uint32 private constant SETTLE_WINDOW = 300;
-    uint32 public constant APPEAL_EPOCHS = 2;
-    uint256 private constant ORACLES = 4;
-    uint256 private constant NODES = 5;
-    bytes32 private constant DOMAIN_TYPE = keccak256(
-        "EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-    );
-
-    /// @dev A report as its committee keeps it.
-    struct Published {
-        uint64 epoch;
-        uint256[] ids;
-        uint64[] earned;
-        uint64[] accounted;
-        bytes32[] nodes;
+    function oracles() external view returns (IOracleRegistry) {
+        return IOracleRegistry(address(registry));
     }
 
-    LocalToken public token = new LocalToken();
-    Burner public burner = new Burner();
-    Authority private authority = new Authority(address(this));
-    Attestations public attestations;
-    NodeLicense public licences;
-    JobEscrow public escrow;
-
-    uint40 private immutable GENESIS = uint40(vm.getBlockTimestamp());
-    uint256[] private oracleKeys;
-    uint256[] private nodeKeys;
-    address[2] public csps = [address(0xC5B1), address(0xC5B2)];
-    address private orchestrator = address(0x0C);
-
-    uint256[] public assignments;
-    uint64 public lastEpoch;
-    bool public everFinal;
-    Published private newest;
-    Published private previous;
-    bool private pending;
-
-    // What must never be seen, seen.
-    bool public provedLeafReverted;
-    bool public epochWentBack;
-    bool public counterFell;
-    bool public stoppedJobKeptFutureMoney;
-    bool public closedTooSoon;
-
-    // Sums over all time.
-    uint256 public deposited;
-    mapping(uint256 assignment => AssignmentView) private seen;
-    mapping(string action => uint256) public done;
-
-    constructor() {
-        Timing memory t = Timing({
-            genesis: GENESIS,
-            epochLength: EPOCH,
-            settleDelay: 10,
-            agreementSpan: 10,
-            activationDelay: 50,
-            reviewDelay: 1_500,
-            replacementSpan: 1_000,
-            stallSpan: 4_000,
-            attestableSpan: 3_000,
-            grace: 300
-        });
-        attestations = new Attestations(address(authority), t, _newCommittee(0));
-        address place = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        licences = new NodeLicense(address(authority), place);
-        address[] memory tokens = new address[](1);
-        tokens[0] = address(token);
-        escrow = new JobEscrow(
-            IAttestations(address(attestations)),
-            INodeLicense(address(licences)),
-            address(burner),
-            APPEAL_EPOCHS,
-            SETTLE_WINDOW,
-            50_000,
-            tokens
-        );
-        assertEq(address(escrow), place);
-        for (uint256 i = 0; i < NODES; ++i) _newNode(i);
-        for (uint256 i = 0; i < csps.length; ++i) {
-            token.mint(csps[i], 1e24);
-            vm.prank(csps[i]);
-            token.approve(address(escrow), type(uint256).max);
-        }
+    function pay() external view returns (OraclePay) {
+        return oraclePay;
     }
 
-    // Time
-
-    function pass(uint256 secs) external {
-        _pass(bound(secs, 1, 1_500));
+    /// @dev All actions. Those that lead somewhere are listed more than once, so that they come more often.
+    function everything() external pure returns (bytes4[] memory list) {
+        (bytes4[] memory first, bytes4[] memory rest) = (_usual(), _unusual());
+        list = new bytes4[](first.length + rest.length);
+        for (uint256 i = 0; i < first.length; ++i) list[i] = first[i];
+        for (uint256 i = 0; i < rest.length; ++i) list[first.length + i] = rest[i];
     }
 
-    // The CSP
-
-    function create(uint256 seed, uint96 price, uint256 start, uint256 length) external {
-        if (escrow.jobCount() == MOST_JOBS) return;
-        uint256 startsAt = _now() + bound(start, 0, 600);
-        JobTerms memory terms = JobTerms({
-            token: address(token),
-            price: uint96(bound(price, 1, 1e18)),
-            slots: uint32(1 + (seed % 3)),
-            startsAt: uint40(startsAt),
-            endsAt: uint40(startsAt + bound(length, 1, 9_000)),
-            orchestrator: orchestrator,
-            policy: Policy({
-                evidence: 1,
-                targetPpm: 980_000,
-                floorPpm: 900_000,
-                windowEpochs: uint16(1 + ((seed >> 8) % 3)),
-                minObservedSeconds: 60,
-                cspSharePpm: uint24((seed >> 16) % 1_000_001)
-            })
-        });
-        deposited += escrow.depositFor(terms);
-        vm.prank(csps[(seed >> 64) % csps.length]);
-        escrow.createJob(terms);
-        ++done["create"];
+    /// @dev What concerns committees and their pay, and the jobs that it comes from.
+    function oraclesOnly() external pure returns (bytes4[] memory list) {
+        list = new bytes4[](26);
+        list[0] = this.pass.selector;
+        list[1] = this.pass.selector;
+        list[2] = this.create.selector;
+        list[3] = this.create.selector;
+        list[4] = this.assign.selector;
+        list[5] = this.assign.selector;
+        list[6] = this.report.selector;
+        list[7] = this.report.selector;
+        list[8] = this.report.selector;
+        list[9] = this.settleRange.selector;
+        list[10] = this.burn.selector;
+        list[11] = this.settleDuty.selector;
+        list[12] = this.settleDuty.selector;
+        list[13] = this.settleDuty.selector;
+        list[14] = this.claimDuty.selector;
+        list[15] = this.claimDuty.selector;
+        list[16] = this.redirect.selector;
+        list[17] = this.sweep.selector;
+        list[18] = this.rotate.selector;
+        list[19] = this.schedule.selector;
+        list[20] = this.replace.selector;
+        list[21] = this.declare.selector;
+        list[22] = this.equivocate.selector;
+        list[23] = this.judge.selector;
+        list[24] = this.veto.selector;
+        list[25] = this.forge.selector;
     }
 
-    function stop(uint64 job) external {
-        (bool found, JobView memory j) = _job(job);
-        if (!found || j.leaving || _now() >= j.stop) return;
-        job = _jobId(job);
-        vm.prank(j.owner);
-        escrow.stopJob(job);
-        JobView memory later = escrow.jobOf(job);
-        uint256 used = (uint256(later.price) * later.slots * (later.stop - later.startsAt) + EPOCH - 1) / EPOCH;
-        if (later.refunded + later.refundable < later.deposit - used) stoppedJobKeptFutureMoney = true;
-        ++done["stop"];
-    }
-
-    function close(uint64 job) external {
-        (bool found, JobView memory j) = _job(job);
-        if (!found || j.closed) return;
-        if (_now() < j.stop && job % 4 != 0) return;
-        job = _jobId(job);
-        uint256 covering = j.stop <= GENESIS ? 0 : (uint256(j.stop) - GENESIS - 1) / EPOCH;
-        bool covered = everFinal && lastEpoch >= covering && _now() >= _finality(covering) + SETTLE_WINDOW;
-        bool stalled = _now() >= uint256(attestations.lastProgress()) + 4_000;
-        try escrow.closeJob(job) {
-            if (_now() < j.stop || (!covered && !stalled)) closedTooSoon = true;
-            ++done["close"];
-        } catch {}
-    }
-
-    // The orchestrator and the nodes
-
-    function assign(uint64 job, uint32 slot, uint256 node) external {
-        (bool found, JobView memory j) = _job(job);
-        if (!found || _now() < j.startsAt || _now() >= j.stop || assignments.length == MOST_ASSIGNMENTS) return;
-        job = _jobId(job);
-        slot %= j.slots;
-        uint256 id = _last(job, slot);
-        if (id != 0 && escrow.assignmentOf(id).closedAt == 0) return;
-        uint256 licence = 1 + (node % NODES);
-        if (licences.nodeOf(licence) == address(0)) return;
-        Placement memory p = Placement({job: job, slot: slot, licence: licence, expiry: type(uint64).max});
-        (bytes32 r, bytes32 vs) = vm.signCompact(
-            nodeKeys[licence - 1],
-            _typed(
-                "Epochal JobEscrow",
-                address(escrow),
-                keccak256(
-                    abi.encode(
-                        keccak256(
-                            "Acceptance(uint64 job,uint32 slot,uint32 generation,uint256 licence,bytes32 terms,uint64 expiry)"
-                        ),
-                        job,
-                        slot,
-                        escrow.generations(job, slot) + 1,
-                        licence,
-                        j.terms,
-                        p.expiry
-                    )
-                )
-            )
-        );
-        vm.prank(orchestrator);
-        assignments.push(escrow.assign(p, r, vs));
-        ++done["assign"];
-    }
-
-    function closeAssignment(uint256 which, uint256 who) external {
-        if (assignments.length == 0) return;
-        uint256 id = assignments[which % assignments.length];
-        AssignmentView memory a = escrow.assignmentOf(id);
-        if (a.closedAt != 0) return;
-        address owner = escrow.jobOf(AssignmentIds.jobOf(id)).owner;
-        address[4] memory parties = [orchestrator, owner, a.payee, a.node];
-        vm.prank(parties[who % 4]);
-        escrow.closeAssignment(id);
-        ++done["closeAssignment"];
-        _look(id);
-    }
-
-    /// @dev A holder leaves with his licence, or links it again.
-    function move(uint256 which) external {
-        uint256 licence = 1 + (which % NODES);
-        address holder = licences.ownerOf(licence);
-        if (licences.nodeOf(licence) == address(0)) _link(licence, holder);
-        else if (licences.openAssignments(licence) == 0) {
-            vm.startPrank(holder);
-            licences.unlink(licence);
-            licences.transferFrom(holder, address(uint160(holder) + 0x1000), licence);
-            vm.stopPrank();
-            ++done["move"];
-        }
-    }
-
-    // The committee: with a quorum of its keys it may say anything
-
-    function report(uint256 seed) external {
-        uint256 over = (_now() - GENESIS) / EPOCH;
-        if (over == 0 || assignments.length == 0) return;
-        uint64 epoch = uint64(over - 1 - (seed % 8 == 0 && over > 1 ? 1 : 0));
-        if (everFinal && epoch <= lastEpoch) return;
-        Published memory p = _drawn(epoch, seed);
-        (uint64 pendingEpoch, , uint40 finalAt) = attestations.pendingReport();
-        if (finalAt != 0 && pendingEpoch <= epoch) _pass(finalAt - _now());
-        if (!_submit(p)) return;
-        ++done["report"];
-        if (seed % 16 == 1) {
-            attestations.veto();
-            ++done["veto"];
-            if (seed % 32 == 1 || !_submit(p)) return;
-        } else if (seed % 16 == 2) {
-            _replace(seed);
-            return;
-        }
-        (, , finalAt) = attestations.pendingReport();
-        _pass(finalAt - _now());
-        (uint64 last, bytes32 root, ) = attestations.lastFinal();
-        if ((everFinal && last <= lastEpoch) || root != p.nodes[0]) epochWentBack = true;
-        (everFinal, lastEpoch) = (true, last);
-        previous = newest;
-        newest = p;
-    }
-
-    // The keeper
-
-    function settle(uint256 which, uint256 seed) external {
-        Published storage p = seed % 4 == 0 ? previous : newest;
-        if (p.ids.length == 0) return;
-        uint256 i = which % p.ids.length;
-        (, bytes32[] memory proof) = Trees.prove(p.nodes, i, i);
-        if (seed % 3 == 0) {
-            try escrow.settleAndClaim(p.epoch, p.ids[i], p.earned[i], p.accounted[i], proof) {} catch {
-                provedLeafReverted = true;
-            }
-        } else {
-            try escrow.settle(p.epoch, p.ids[i], p.earned[i], p.accounted[i], proof) {} catch {
-                provedLeafReverted = true;
-            }
-        }
-        ++done["settle"];
-        _look(p.ids[i]);
-    }
-
-    function settleRange(uint256 from, uint256 to, uint256 seed) external {
-        Published storage p = seed % 4 == 0 ? previous : newest;
-        uint256 n = p.ids.length;
-        if (n == 0) return;
-        uint256 first = from % n;
-        uint256 last = first + (to % (n - first));
-        uint64 job = AssignmentIds.jobOf(p.ids[first]);
-        while (AssignmentIds.jobOf(p.ids[last]) != job || !Trees.level(n, first, last)) --last;
-        (uint256 treeIndex, bytes32[] memory proof) = Trees.prove(p.nodes, first, last);
-        uint256[] memory words = new uint256[](last - first + 1);
-        for (uint256 i = 0; i < words.length; ++i) {
-            words[i] =
-                (uint256(uint64(p.ids[first + i])) << 128) |
-                (uint256(p.earned[first + i]) << 64) |
-                p.accounted[first + i];
-        }
-        try escrow.settleRange(p.epoch, job, treeIndex, words, proof) {} catch {
-            provedLeafReverted = true;
-        }
-        ++done["settleRange"];
-        for (uint256 i = first; i <= last; ++i) _look(p.ids[i]);
-    }
-
-    function release(uint256 which) external {
-        if (assignments.length == 0) return;
-        uint256[] memory one = new uint256[](1);
-        one[0] = assignments[which % assignments.length];
-        uint40 before = escrow.assignmentOf(one[0]).held;
-        escrow.releaseHeld(one);
-        if (escrow.assignmentOf(one[0]).held < before) ++done["release"];
-        _look(one[0]);
-    }
-
-    function claim(uint256 which) external {
-        if (assignments.length == 0) return;
-        uint256[] memory one = new uint256[](1);
-        one[0] = assignments[which % assignments.length];
-        escrow.claim(one);
-        ++done["claim"];
-        _look(one[0]);
-    }
-
-    function withdrawAndBurn(uint64 job) external {
-        (bool found, ) = _job(job);
-        if (!found) return;
-        escrow.withdrawRefund(_jobId(job));
-        escrow.sendToBurn(_jobId(job));
-        ++done["withdrawAndBurn"];
-    }
-
-    // For the invariants
-
-    function count() external view returns (uint256) {
-        return assignments.length;
-    }
-
-    /// @dev All leave, the network is reported on well past all appeal spans, everything due is done.
+    /// @dev All leave, hostile tokens repent, the network stands still well past all spans, everything due is done.
     function finish() external {
+        _repent();
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
-            JobView memory j = escrow.jobOf(job);
-            if (_now() < j.startsAt) _pass(j.startsAt - _now());
+            JobView memory j = lens.jobOf(job);
             if (!j.leaving && _now() < j.stop) {
                 vm.prank(j.owner);
                 escrow.stopJob(job);
             }
+            if (_now() < lens.jobOf(job).stop) _pass(lens.jobOf(job).stop - _now());
         }
         _pass(20_000);
-        for (uint64 job = 1; job <= escrow.jobCount(); ++job) if (!escrow.jobOf(job).closed) escrow.closeJob(job);
+        for (uint64 job = 1; job <= escrow.jobCount(); ++job) if (!lens.jobOf(job).closed) escrow.closeJob(job);
         escrow.releaseHeld(assignments);
         escrow.claim(assignments);
         for (uint256 i = 0; i < assignments.length; ++i) {
-            if (escrow.assignmentOf(assignments[i]).closedAt == 0) escrow.closeAssignment(assignments[i]);
+            if (lens.assignmentOf(assignments[i]).closedAt == 0) placements.closeAssignment(assignments[i]);
             _look(assignments[i]);
         }
         for (uint64 job = 1; job <= escrow.jobCount(); ++job) {
+            if (!clean(job)) continue;
             escrow.withdrawRefund(job);
             escrow.sendToBurn(job);
+            escrow.sendToProtocol(job);
         }
     }
 
-    // Inside
-
-    function _now() private view returns (uint256) {
-        return vm.getBlockTimestamp();
+    /// @dev What jobs and reports are made of.
+    function _usual() private pure returns (bytes4[] memory list) {
+        list = new bytes4[](32);
+        list[0] = this.pass.selector;
+        list[1] = this.pass.selector;
+        list[2] = this.create.selector;
+        list[3] = this.create.selector;
+        list[4] = this.create.selector;
+        list[5] = this.grow.selector;
+        list[6] = this.stop.selector;
+        list[7] = this.shrink.selector;
+        list[8] = this.close.selector;
+        list[9] = this.withdraw.selector;
+        list[10] = this.appoint.selector;
+        list[11] = this.meddle.selector;
+        list[12] = this.handOver.selector;
+        list[13] = this.assign.selector;
+        list[14] = this.assign.selector;
+        list[15] = this.assign.selector;
+        list[16] = this.assignByOffer.selector;
+        list[17] = this.assignByOffer.selector;
+        list[18] = this.impose.selector;
+        list[19] = this.closeAssignment.selector;
+        list[20] = this.move.selector;
+        list[21] = this.revokeOffers.selector;
+        list[22] = this.report.selector;
+        list[23] = this.report.selector;
+        list[24] = this.report.selector;
+        list[25] = this.report.selector;
+        list[26] = this.veto.selector;
+        list[27] = this.forge.selector;
+        list[28] = this.replace.selector;
+        list[29] = this.settle.selector;
+        list[30] = this.settleRange.selector;
+        list[31] = this.settleRange.selector;
     }
 
-    function _pass(uint256 secs) private {
-        vm.warp(_now() + secs);
+    /// @dev What happens besides, and what would happen if.
+    function _unusual() private pure returns (bytes4[] memory list) {
+        list = new bytes4[](28);
+        list[0] = this.settleUnproved.selector;
+        list[1] = this.release.selector;
+        list[2] = this.claim.selector;
+        list[3] = this.claimTo.selector;
+        list[4] = this.burn.selector;
+        list[5] = this.judge.selector;
+        list[6] = this.lift.selector;
+        list[7] = this.mark.selector;
+        list[8] = this.pause.selector;
+        list[9] = this.bond.selector;
+        list[10] = this.reallocate.selector;
+        list[11] = this.reopen.selector;
+        list[12] = this.misbehave.selector;
+        list[13] = this.probePaths.selector;
+        list[14] = this.probeExit.selector;
+        list[15] = this.probeCollusion.selector;
+        list[16] = this.probeFloor.selector;
+        list[17] = this.appeal.selector;
+        list[18] = this.forbid.selector;
+        list[19] = this.askForBond.selector;
+        list[20] = this.withdrawBond.selector;
+        list[21] = this.slash.selector;
+        list[22] = this.burnBonds.selector;
+        list[23] = this.replay.selector;
+        list[24] = this.schedule.selector;
+        list[25] = this.rotate.selector;
+        list[26] = this.declare.selector;
+        list[27] = this.equivocate.selector;
     }
 
-    function _jobId(uint64 seed) private view returns (uint64) {
-        return 1 + (seed % escrow.jobCount());
-    }
-
-    function _job(uint64 seed) private view returns (bool found, JobView memory j) {
-        found = escrow.jobCount() != 0;
-        if (found) j = escrow.jobOf(_jobId(seed));
-    }
-
-    function _last(uint64 job, uint32 slot) private view returns (uint256) {
-        uint32 generation = escrow.generations(job, slot);
-        return generation == 0 ? 0 : AssignmentIds.pack(job, slot, generation);
-    }
-
-    /// @dev The truth about finality, which the contract may only put later.
-    function _finality(uint256 covering) private view returns (uint256) {
-        (uint64 epoch, , uint40 finalAt) = attestations.previousFinal();
-        if (finalAt != 0 && epoch >= covering) return finalAt;
-        (, , finalAt) = attestations.lastFinal();
-        return finalAt;
-    }
-
-    /// @dev No counter of an assignment ever falls, nor does what was released.
-    function _look(uint256 id) private {
-        AssignmentView memory a = escrow.assignmentOf(id);
-        AssignmentView storage b = seen[id];
-        uint256 released = uint256(a.accounted) - a.earned - a.held;
-        uint256 releasedBefore = uint256(b.accounted) - b.earned - b.held;
-        if (
-            a.earned < b.earned ||
-            a.accounted < b.accounted ||
-            a.through < b.through ||
-            a.claimed < b.claimed ||
-            released < releasedBefore ||
-            (b.payee != address(0) && (a.payee != b.payee || a.node != b.node || a.openedAt != b.openedAt)) ||
-            (b.closedAt != 0 && a.closedAt != b.closedAt)
-        ) counterFell = true;
-        seen[id] = a;
-    }
-
-    function _drawn(uint64 epoch, uint256 seed) private view returns (Published memory p) {
-        uint256[] memory ids = assignments;
-        _sort(ids);
-        uint256 n = ids.length;
-        p = Published(epoch, ids, new uint64[](n), new uint64[](n), new bytes32[](0));
-        bytes32[] memory hashes = new bytes32[](n);
-        for (uint256 i = 0; i < n; ++i) {
-            AssignmentView memory a = escrow.assignmentOf(ids[i]);
-            uint256 draw = uint256(keccak256(abi.encode(seed, i)));
-            if (draw % 8 == 0) {
-                // A hostile leaf.
-                (p.earned[i], p.accounted[i]) = (uint64(draw >> 64), uint64(draw >> 128));
-            } else {
-                uint64 more = uint64((draw >> 8) % 1_500);
-                p.accounted[i] = a.accounted + more;
-                p.earned[i] = a.earned + uint64(draw % 3 == 0 ? more + a.held / 2 : (draw >> 32) % (more + 1));
-            }
-            hashes[i] = LeafProof.hash(1, ids[i], p.earned[i], p.accounted[i]);
-        }
-        p.nodes = Trees.build(hashes);
-    }
-
-    function _submit(Published memory p) private returns (bool) {
-        (uint32 version, , , ) = attestations.committeeInForce();
-        (, bytes32 parent, ) = attestations.lastFinal();
-        EpochReport memory r = EpochReport(
-            p.epoch,
-            version,
-            p.nodes[0],
-            parent,
-            bytes32(uint256(1)),
-            bytes32(uint256(2))
-        );
-        bytes32 digest = _typed(
-            "Epochal Attestations",
-            address(attestations),
-            keccak256(
-                abi.encode(
-                    keccak256(
-                        "EpochReport(uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence)"
-                    ),
-                    r
-                )
-            )
-        );
-        bytes memory signatures;
-        for (uint256 i = 1; i < ORACLES; ++i) {
-            (bytes32 s, bytes32 vs) = vm.signCompact(oracleKeys[i], digest);
-            signatures = bytes.concat(signatures, s, vs);
-        }
-        try attestations.submit(r, 14, signatures) {
-            return true;
-        } catch {
-            return false;
-        }
-    }
-
-    function _replace(uint256 seed) private {
-        address[] memory signers = _newCommittee(seed);
-        attestations.replaceCommittee(signers);
-        (, , uint40 finalAt) = attestations.pendingReport();
-        assertEq(finalAt, 0, "a replaced set's report is still pending");
-        ++done["replace"];
-    }
-
-    /// @dev Keys in the order of their addresses.
-    function _newCommittee(uint256 seed) private returns (address[] memory signers) {
-        delete oracleKeys;
-        signers = new address[](ORACLES);
-        for (uint256 i = 0; i < ORACLES; ++i) {
-            oracleKeys.push(1 + (uint256(keccak256(abi.encode("oracle", seed, i))) >> 8));
-        }
-        for (uint256 i = 0; i < ORACLES; ++i) {
-            for (uint256 j = i; j > 0 && vm.addr(oracleKeys[j - 1]) > vm.addr(oracleKeys[j]); --j) {
-                (oracleKeys[j - 1], oracleKeys[j]) = (oracleKeys[j], oracleKeys[j - 1]);
-            }
-        }
-        for (uint256 i = 0; i < ORACLES; ++i) signers[i] = vm.addr(oracleKeys[i]);
-    }
-
-    function _newNode(uint256 i) private {
-        nodeKeys.push(1 + (uint256(keccak256(abi.encode("node", i))) >> 8));
-        address holder = address(uint160(0xA000 + i));
-        _link(licences.mint(holder), holder);
-    }
-
-    function _link(uint256 licence, address holder) private {
-        address node = vm.addr(nodeKeys[licence - 1]);
-        bytes32 consent = keccak256(
-            abi.encode(
-                keccak256("NodeConsent(uint256 licence,address holder,address node,uint256 nonce,uint64 deadline)"),
-                licence,
-                holder,
-                node,
-                licences.consentNonce(node),
-                type(uint64).max
-            )
-        );
-        (bytes32 r, bytes32 vs) = vm.signCompact(
-            nodeKeys[licence - 1],
-            _typed("Epochal NodeLicense", address(licences), consent)
-        );
-        vm.prank(holder);
-        licences.link(licence, node, type(uint64).max, r, vs);
-    }
-
-    function _typed(string memory name, address place, bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
-            abi.encode(DOMAIN_TYPE, keccak256(bytes(name)), keccak256("1"), block.chainid, place)
-        );
-        return keccak256(bytes.concat(hex"1901", domain, structHash));
-    }
-
-    function _sort(uint256[] memory list) private pure {
-        for (uint256 i = 1; i < list.length; ++i) {
-            for (uint256 j = i; j > 0 && list[j - 1] > list[j]; --j) (list[j - 1], list[j]) = (list[j], list[j - 1]);
-        }
+    function _repent() private {
+        for (uint256 i = 0; i < PEOPLE; ++i) BlockingToken(address(hostile[0])).refuse(people(i), false);
+        FalseToken(address(hostile[1])).answerWith(FalseToken.Answer.Honest);
+        GreedyToken(address(hostile[3])).eat(0);
+        PausableToken(address(hostile[4])).pause(false);
+        FeeToken(address(hostile[5])).takeFee(0);
+        BombToken(address(hostile[6])).arm(0, false);
+        MuteToken(address(hostile[7])).silence(false);
+        RebasingToken(address(hostile[8])).rebase(1_000_000);
     }
 }

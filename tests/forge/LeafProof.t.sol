@@ -12,6 +12,28 @@ contract LeafProofTest is Test {
         LeafProof.verifyRange(root, leaves, treeIndex, proof);
     }
 
+    function hashOf(uint8 kind, uint256 id, uint64 earned, uint64 accounted) external pure returns (bytes32) {
+        return LeafProof.hash(kind, id, earned, accounted);
+    }
+
+    function testFuzz_hash__any_leaf__is_openzeppelins(
+        uint8 kind,
+        uint256 id,
+        uint64 earned,
+        uint64 accounted
+    ) external view {
+        bytes32 once = keccak256(abi.encode(kind, id, earned, accounted));
+        assertEq(this.hashOf(kind, id, earned, accounted), keccak256(bytes.concat(once)));
+    }
+
+    function test_verifyRange__more_leaves_than_nodes__tells_both() external {
+        bytes32[] memory none = new bytes32[](0);
+        vm.expectRevert(abi.encodeWithSelector(LeafProof.LeafProof_MalformedRange.selector, 2, 4));
+        this.verify(bytes32(0), new bytes32[](4), 2, none);
+        vm.expectRevert(abi.encodeWithSelector(LeafProof.LeafProof_MalformedRange.selector, 3, 2));
+        this.verify(bytes32(0), new bytes32[](2), 3, none);
+    }
+
     function testFuzz_verifyRange__true_range__is_accepted(
         uint256 seed,
         uint256 size,

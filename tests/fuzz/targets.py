@@ -13,7 +13,10 @@ from typing import Final
 from oracle.committee.errors import Malformed
 from oracle.committee.messages import Envelope, Have, Message, Proposed, Reason, Ref, Refusal, Vote
 from oracle.committee.observation import View
+from oracle.committee.reallocation_messages import Asked, Batch, Claims, Endorsement, Objection
 from oracle.ground.address import raw_address
+from oracle.ground.breaches import Breach
+from oracle.ground.breaches import Reason as Why
 from oracle.ground.clock import EpochClock
 from oracle.ground.typed_data import EpochReport, Heartbeat
 from oracle.ground.uptime import Uptime
@@ -54,6 +57,10 @@ BODIES: Final = (
     Proposed(b"p" * 32, b"a" * 32, (REF,), (b"a" * 32,)),
     Vote(*(bytes(32),) * 5, RECEIPT[-64:]),
     Refusal(b"p" * 32, Reason.OMITS, (REF,), (b"a" * 32,), "it omits é"),
+    Claims((Breach(1, Why.OUTAGE, 10, 11, 12), Breach(2**64, Why.OUTCAST, 0, 0, 0))),
+    Batch(1_800_000_000, (Asked(1, Why.OUTAGE, 11), Asked(2**64, Why.MAINTENANCE, 2**40 - 1))),
+    Endorsement(b"r" * 32, 1_800_000_000, RECEIPT[-64:]),
+    Objection(b"b" * 32, "it isn't down: é"),
 )
 ENVELOPES: Final = tuple(Message(17, 2, 1, body).seal(ORACLE, REPORTS) for body in BODIES)
 APPEAL: Final = gather(raw_address(NODE.address), 17, [RECEIPT], DOMAIN).encode()
@@ -158,7 +165,10 @@ TARGETS: Final = {
     "intake": Target(judge_body, (PLAIN * 2, PLAIN + SIGNED + SEALED, BARE + PLAIN, OPENING)),
     "envelope": Target(read_envelope, ENVELOPES),
     "appeal": Target(read_appeal, (APPEAL, APPEAL[:32] + bytes(2))),
-    "observation": Target(read_observation, (VIEW.encode(), View(0, 0, {}).encode())),
+    "observation": Target(
+        read_observation,
+        (VIEW.encode(), View(0, 0, {}).encode(), View(1, 2, {3: Uptime(0, 1)}, {4: Uptime(1, 1)}).encode()),
+    ),
 }
 
 

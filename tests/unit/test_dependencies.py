@@ -21,8 +21,9 @@ PLUGINS = {
     "ape-foundry",  # ape-config.yaml
 }
 
-# Imported, and not declared: `make fuzz` installs it, since it has packages for few platforms.
-ON_DEMAND = frozenset({"atheris"})
+# Imported, and not declared: `make fuzz` installs atheris, since it has packages for few platforms; z3 is in the
+# environment that `make symbolic` makes for itself.
+ON_DEMAND = frozenset({"atheris", "z3"})
 
 
 def normal(name: str) -> str:

@@ -7,7 +7,10 @@ import re
 
 from oracle.committee.agreement import FORMAT
 from oracle.committee.messages import MAGIC, MAX_ENVELOPE, MAX_ITEMS, MAX_TEXT, Kind
-from oracle.ground.typed_data import Announcement, EpochReport, Observation, PeerMessage, Receipt
+from oracle.committee.reallocating import LIFE_SLOTS
+from oracle.committee.reallocation_messages import MAX_CLAIMS, MAX_OBJECTION, MAX_REQUESTS
+from oracle.ground.breaches import SLOT_TICKS, TOLERANCE_TICKS
+from oracle.ground.typed_data import Announcement, EpochReport, Observation, PeerMessage, ReallocationBatch, Receipt
 from oracle.peers.client import MAX_EVIDENCE, MAX_OBSERVATION, ClientLimits
 from oracle.peers.desk import PeerLimits
 from oracle.peers.outbox import OutboxLimits
@@ -27,7 +30,7 @@ def test_page__reasons__are_those_of_the_server() -> None:
 
 
 def test_page__types_and_names__are_those_of_the_code() -> None:
-    for message in (Observation, PeerMessage, EpochReport, Receipt, Announcement):
+    for message in (Observation, PeerMessage, EpochReport, Receipt, ReallocationBatch, Announcement):
         assert f"| `{message.TYPE}` | {message.DOMAIN} |" in PAGE
     for kind in Kind:
         assert f"| {kind.value} | {kind.name} |" in PAGE
@@ -38,7 +41,14 @@ def test_page__types_and_names__are_those_of_the_code() -> None:
 def test_page__limits__are_those_of_the_code() -> None:
     peers, client, outbox = PeerLimits(), ClientLimits(), OutboxLimits()
     assert (MAX_ENVELOPE, MAX_SIZE, MAX_EVIDENCE) == (1 << 20, 1 << 20, 1 << 30)
+    assert MAX_OBJECTION == MAX_TEXT
     for said in (
+        f"at most {MAX_CLAIMS:,}.",
+        f"At most {MAX_REQUESTS}, ascending",
+        f"A *slot* is {SLOT_TICKS} ticks",
+        f"one of the newest {SLOT_TICKS} that are over",
+        f"from {TOLERANCE_TICKS} ticks before",
+        f"It expires {LIFE_SLOTS} slots after",
         f"counts of at most {MAX_ITEMS:,}",
         f"at most {MAX_TEXT} bytes",
         f"at most {MOST_OF_ONE} of each member",

@@ -1,6 +1,8 @@
 // Makes the messages of protocol.json (on stdin) again from their fields with ethers and prints what it made.
 import { readFileSync } from "node:fs";
+import { StandardMerkleTree } from "@openzeppelin/merkle-tree";
 import {
+  AbiCoder,
   SigningKey,
   TypedDataEncoder,
   Wallet,
@@ -23,6 +25,7 @@ const TYPES = {
   PeerMessage: "uint8 kind,uint64 epoch,uint64 committee,uint32 turn,bytes payload",
   EpochReport: "uint64 epoch,uint64 committee,bytes32 root,bytes32 parent,bytes32 anchor,bytes32 evidence",
   Receipt: "address node,uint64 epoch,uint32 firstTick,bytes ticks",
+  ReallocationBatch: "uint64 committee,uint64 epoch,bytes32 root,uint64 expiry",
   Announcement: "address oracle,string endpoint,uint64 sequence",
 };
 
@@ -35,11 +38,13 @@ const sign = (digest, signer) => new SigningKey(keys[signer]).sign(digest).compa
 const number = (value, size) => toBeHex(BigInt(value), size);
 const ascii = (text) => hexlify(toUtf8Bytes(text));
 
-const observations = vectors.observations.map(({ signer, epoch, committee, ticks }) => {
-  const entries = ticks.map((one) =>
-    concat([number(one.assignment, 16), number(one.up, 4), number(one.observed, 4)]),
+const observations = vectors.observations.map(({ signer, epoch, committee, ticks, licences }) => {
+  const entries = [...ticks, ...licences].map((one) =>
+    concat([number(one.assignment ?? one.licence, 16), number(one.up, 4), number(one.observed, 4)]),
   );
-  const head = concat([ascii("EOB1"), number(epoch, 8), number(committee, 8), number(ticks.length, 4)]);
+  const counts = [ticks, licences].filter((list, place) => place === 0 || list.length > 0);
+  const magic = ascii(licences.length > 0 ? "EOB2" : "EOB1");
+  const head = concat([magic, number(epoch, 8), number(committee, 8), ...counts.map((list) => number(list.length, 4))]);
   const content = concat([head, ...entries]);
   const contentHash = keccak256(content);
   const digest = digestOf("Observation", domains.reports, { epoch, committee, contentHash });
@@ -63,16 +68,45 @@ const PAYLOADS = {
   },
 };
 
+const listed = (rows, encode) => concat([number(rows.length, 2), ...rows.map((row) => concat(encode(row)))]);
+const claim = (one) => [
+  number(one.assignment, 16),
+  number(one.reason, 1),
+  ...[one.earliest, one.as_of, one.latest].map((time) => number(time, 5)),
+];
+const asked = (one) => [number(one.assignment, 16), number(one.reason, 1), number(one.as_of, 5)];
+Object.assign(PAYLOADS, {
+  5: (body) => listed(body.breaches, claim),
+  6: (body) => concat([number(body.expiry, 8), listed(body.requests, asked)]),
+  7: (body) => concat([body.root, number(body.expiry, 8), body.signature]),
+  8: (body) => concat([body.batch, number(dataLength(ascii(body.text)), 2), ascii(body.text)]),
+});
+
 const messages = vectors.messages.map(({ signer, kind, epoch, committee, turn, body }) => {
   const payload = PAYLOADS[kind](body);
   const digest = digestOf("PeerMessage", domains.reports, { kind, epoch, committee, turn, payload });
   const head = [ascii("EPM1"), number(kind, 1), number(epoch, 8), number(committee, 8), number(turn, 4)];
   const raw = concat([...head, number(dataLength(payload), 4), payload, sign(digest, signer)]);
-  return { payload, digest, raw, ...(kind === 2 ? { hash: keccak256(payload) } : {}) };
+  return { payload, digest, raw, ...(kind === 2 || kind === 6 ? { hash: keccak256(payload) } : {}) };
 });
 
 const reportDigest = digestOf("EpochReport", domains.reports, vectors.report.value);
 const report = { digest: reportDigest, signature: sign(reportDigest, vectors.report.signer) };
+
+// The requests of the batch among the messages: their ids, their tree, and what is signed.
+const batch = vectors.messages.find(({ kind }) => kind === 6);
+const { chainId, verifyingContract } = domains.requests;
+const values = batch.body.requests.map((one) => {
+  const named = [chainId, verifyingContract, one.assignment, batch.epoch, one.reason];
+  const id = keccak256(AbiCoder.defaultAbiCoder().encode(["uint256", "address", "uint256", "uint64", "uint8"], named));
+  return [id, one.assignment, one.reason, one.as_of];
+});
+const tree = StandardMerkleTree.of(values, ["bytes32", "uint256", "uint8", "uint40"], { sortLeaves: false });
+const leaves = values.map((value, leaf) => ({ value, hash: tree.leafHash(value), proof: tree.getProof(leaf) }));
+const value = { committee: batch.committee, epoch: batch.epoch, root: tree.root, expiry: batch.body.expiry };
+const requestDigest = digestOf("ReallocationBatch", domains.requests, value);
+const signature = sign(requestDigest, vectors.requests.signer);
+const requests = { leaves, value, digest: requestDigest, signature };
 
 // Who signed a receipt, where it begins, and its bytes: what appeals are ordered by.
 function place(raw) {
@@ -111,5 +145,5 @@ const evidence = { size: bundle.length, hash: keccak256(bundle) };
 
 const node = new Wallet(secrets.node).address;
 process.stdout.write(
-  JSON.stringify({ oracles, node, observations, messages, report, appeals, announcement, evidence }),
+  JSON.stringify({ oracles, node, observations, messages, report, requests, appeals, announcement, evidence }),
 );

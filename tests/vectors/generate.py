@@ -18,11 +18,13 @@ from oracle.ground.merkle import InvalidProof, MalformedRange, Tree, split_range
 from oracle.ground.typed_data import (
     Acceptance,
     Announcement,
+    Credential,
     EpochReport,
     Heartbeat,
     NodeConsent,
     Observation,
     PeerMessage,
+    ReallocationBatch,
     Receipt,
     Session,
     TypedStruct,
@@ -180,6 +182,10 @@ def typed_data() -> list[dict[str, Any]]:
         PeerMessage(255, top64, top64, top32, b""),
         Announcement(node, "https://oracle-1.example:8610", 1_800_000_000),
         Announcement(everybody, "http://ä", top64),
+        Credential(holder, 1, d, 1_800_000_000, 1_900_000_000),
+        Credential(everybody, 255, zero, top64, top64),
+        ReallocationBatch(2, 17, a, 1_800_000_000),
+        ReallocationBatch(top64, top64, ones, top64),
     ]
     return [_message(message, signer, contract) for message in messages]
 

@@ -142,19 +142,24 @@ class EpochRecord:
         """What `_lit` found: nearly all nodes come by the same ways."""
         return {}
 
-    def uptime(self, evidence: str, node: bytes, assignment: int, ticks: range) -> Uptime:
-        """Ticks up and observed, out of `ticks`, of an assignment (u128) that the node (20 bytes) serves.
+    def uptime(self, evidence: str, node: bytes, assignment: int, ticks: range, unmeasured: int = 0) -> Uptime:
+        """Ticks up and observed, out of `ticks` less the mask `unmeasured`, of an assignment (u128) that the node (20
+        bytes) serves.
 
         evidence: "liveness", "health" or "probe"; InvalidValue for any other.
         """
+        up, observed = self.bits(evidence, node, assignment)
+        return measure(up, observed & ~unmeasured, ticks)
+
+    def bits(self, evidence: str, node: bytes, assignment: int) -> tuple[int, int]:
+        """The masks of the ticks up and observed behind `uptime`."""
         if evidence == "liveness":
-            return measure(self.up(node), self.observable(node), ticks)
+            return self.up(node), self.observable(node)
         if evidence == "health":
-            reported = self.line(Kind.HEALTH, node + assignment.to_bytes(16, "big"))
-            return measure(reported.up, self.reportable(node), ticks)
+            return self.line(Kind.HEALTH, node + assignment.to_bytes(16, "big")).up, self.reportable(node)
         if evidence == "probe":
             line = self.line(Kind.PROBE, assignment.to_bytes(16, "big"))
-            return measure(line.up, line.seen & ~self.void, ticks)
+            return line.up, line.seen & ~self.void
         raise InvalidValue(f'evidence is {evidence!r}; use "liveness", "health" or "probe"')
 
 

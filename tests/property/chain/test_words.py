@@ -23,7 +23,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "bool": st.booleans(),
     "address": st.binary(min_size=20, max_size=20).map(lambda raw: "0x" + raw.hex()),
 }
-ESCROW = bindings.abi("JobEscrow")
+LENS = bindings.abi("Lens")
 
 
 def abi_of(kinds: list[str]) -> list[dict[str, Any]]:
@@ -78,7 +78,7 @@ def test_struct_list__bytes_changed__accepts_what_web3_would_write(
 
 @given(st.lists(st.integers(0, (1 << 256) - 1), max_size=5))
 def test_uint_list__any_ids__are_encoded_as_web3_does(ids: list[int]) -> None:
-    contract = Web3().eth.contract(abi=ESCROW)
+    contract = Web3().eth.contract(abi=LENS)
     wanted = contract.encode_abi("assignmentsOf", [ids])
     assert uint_list(bytes.fromhex(wanted[2:10]), ids) == wanted
 
@@ -88,4 +88,4 @@ def test_struct_list__layout_it_cannot_read__is_refused_at_once() -> None:
         with pytest.raises(ValueError, match=r"type of a single word|int\(\)"):
             StructList(abi_of([kind]), "all", ["f0"])
     with pytest.raises(ValueError, match="not a list of structs"):
-        StructList(ESCROW, "jobOf", ["owner"])
+        StructList(LENS, "jobOf", ["owner"])

@@ -121,3 +121,36 @@ def test_combine__all_members_honest_and_alike__is_what_they_saw(
     for key in KEYS:
         if one[key].observed:
             assert agreed[key] == one[key]
+
+
+@settings(max_examples=300)
+@given(rounds(), st.data())
+def test_combine__conflicted_members__move_nothing_where_enough_others_saw(
+    case: tuple[int, frozenset[int], list[dict[int, Uptime]]], data: st.DataObject
+) -> None:
+    count, liars, said = case
+    members, bound = committee(count).members, fault_bound(count)
+    conflicted = data.draw(st.frozensets(st.integers(0, count - 1), max_size=bound), label="conflicted")
+    proposed = sorted(data.draw(st.permutations(range(count)))[: data.draw(st.integers(quorum(count), count))])
+    left_out = {key: frozenset(members[index] for index in conflicted) for key in KEYS}
+
+    def agreed(told: list[dict[int, Uptime]]) -> dict[int, Uptime]:
+        views = [View(0, 1, told[index]) for index in proposed]
+        return combine(views, count, CLOCK.tick, [members[index] for index in proposed], left_out)
+
+    lie = data.draw(LYING, label="what the conflicted say")
+    first, second = agreed(said), agreed([lie if index in conflicted else one for index, one in enumerate(said)])
+    for key in KEYS:
+        present = [index for index in proposed if said[index].get(key, ZERO).observed]
+        if sum(index not in conflicted for index in present) >= measured_needs(count):
+            assert first.get(key, ZERO) == second.get(key, ZERO)
+        elif len(present) >= measured_needs(count):
+            # With at most f conflicted nobody is left out then: whoever was measured without the rule still is.
+            views = [View(0, 1, said[index]) for index in proposed]
+            assert first[key] == combine(views, count, CLOCK.tick)[key]
+        honest = [said[index][key] for index in present if index not in liars]
+        if first.get(key, ZERO).observed:
+            up, observed = first[key].up, first[key].observed
+            assert min(one.observed for one in honest) <= observed <= max(one.observed for one in honest)
+            assert any(one.up * observed // one.observed <= up for one in honest)
+            assert any(up * one.observed <= one.up * observed for one in honest)

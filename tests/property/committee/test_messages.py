@@ -25,6 +25,9 @@ from oracle.committee.messages import (
     Refusal,
     Vote,
 )
+from oracle.committee.reallocation_messages import Asked, Batch, Claims, Endorsement, Objection
+from oracle.ground.breaches import Breach
+from oracle.ground.breaches import Reason as Why
 from oracle.ground.typed_data import EpochReport
 from oracle.signing.compact import InvalidSignature
 from oracle.signing.signer import derive
@@ -42,7 +45,15 @@ REFS = st.lists(st.builds(Ref, U64, HASHES, SIGNATURES), max_size=4).map(tuple)
 APPEALS = st.lists(HASHES, max_size=4).map(tuple)
 # Texts of which nothing is cut off.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=MAX_TEXT // 4)
+U40, U128, WHY = st.integers(0, 2**40 - 1), st.integers(0, 2**128 - 1), st.sampled_from(Why)
+BREACHES = st.builds(lambda one, why, times: Breach(one, why, *sorted(times)), U128, WHY, st.tuples(U40, U40, U40))
+CLAIMED = st.lists(BREACHES, max_size=4, unique_by=lambda one: (one.assignment, one.reason)).map(sorted).map(tuple)
+ASKED = st.lists(st.builds(Asked, U128, WHY, U40), min_size=1, max_size=4, unique_by=lambda one: one.assignment)
 BODIES = st.one_of(
+    st.builds(Claims, CLAIMED),
+    st.builds(Batch, U64, ASKED.map(sorted).map(tuple)),
+    st.builds(Endorsement, HASHES, U64, SIGNATURES),
+    st.builds(Objection, HASHES, TEXTS),
     st.builds(Have, REFS, APPEALS),
     st.builds(Proposed, HASHES, HASHES, REFS, APPEALS),
     st.builds(Vote, HASHES, HASHES, HASHES, HASHES, HASHES, SIGNATURES),

@@ -15,7 +15,8 @@ from oracle.ground.uptime import Uptime
 UINT64 = st.integers(0, 2**64 - 1)
 TICKS = st.integers(0, 2**32 - 1)
 UPTIMES = st.tuples(TICKS, TICKS).map(lambda pair: Uptime(min(pair), max(pair)))
-VIEWS = st.builds(View, UINT64, UINT64, st.dictionaries(st.integers(0, 2**128 - 1), UPTIMES, max_size=8))
+SEEN = st.dictionaries(st.integers(0, 2**128 - 1), UPTIMES, max_size=8)
+VIEWS = st.builds(View, UINT64, UINT64, SEEN, SEEN)
 # Bytes with a right header and length, so that the fuzz gets past them.
 ENTRIES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 5), st.integers(0, 5)), max_size=4)
 FRAMED = st.builds(
@@ -28,6 +29,16 @@ FRAMED = st.builds(
     ENTRIES,
     st.one_of(st.none(), st.integers(0, 2**32 - 1)),
 )
+WIDE = st.builds(
+    lambda epoch, committee, first, second: (
+        struct.pack(">4sQQII", b"EOB2", epoch, committee, len(first), len(second))
+        + b"".join(struct.pack(">QQII", *entry) for entry in (*first, *second))
+    ),
+    UINT64,
+    UINT64,
+    ENTRIES,
+    ENTRIES,
+)
 
 
 @given(VIEWS)
@@ -37,12 +48,13 @@ def test_encode__any_view__is_decoded_to_the_same(view: View) -> None:
 
 @given(VIEWS, st.randoms(use_true_random=False))
 def test_encode__ticks_in_any_order__is_the_same(view: View, random: object) -> None:
-    items = list(view.ticks.items())
-    random.shuffle(items)  # type: ignore[attr-defined]
-    assert View(view.epoch, view.committee, dict(items)).encode() == view.encode()
+    ticks, licences = list(view.ticks.items()), list(view.licences.items())
+    for items in (ticks, licences):
+        random.shuffle(items)  # type: ignore[attr-defined]
+    assert View(view.epoch, view.committee, dict(ticks), dict(licences)).encode() == view.encode()
 
 
-@given(st.one_of(st.binary(max_size=100), st.binary(max_size=80).map(b"EOB1".__add__), FRAMED))
+@given(st.one_of(st.binary(max_size=100), st.binary(max_size=80).map(b"EOB1".__add__), FRAMED, WIDE))
 def test_decode__any_bytes__is_malformed_or_encodes_back_to_them(content: bytes) -> None:
     assert_canonical(content)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from oracle.committee.errors import Malformed
-from oracle.committee.observation import SignedObservation, View, digest
+from oracle.committee.observation import SignedObservation, View, content_size, digest
 from oracle.ground.ids import pack
 from oracle.ground.typed_data import Observation
 from oracle.ground.uptime import Uptime
@@ -44,6 +44,24 @@ def test_decode__encoded__is_the_view() -> None:
 
 def test_decode__nothing_seen__is_an_empty_view() -> None:
     assert View.decode(View(0, 1, {}).encode()) == View(0, 1, {})
+
+
+def test_encode__with_licences__has_both_counts_and_the_licences_last() -> None:
+    view = View(7, 2, VIEW.ticks, {9: Uptime(1, 2), 3: Uptime(0, 6)})
+    content, plain = view.encode(), VIEW.encode()
+    assert content[:4] + content[4:24] == b"EOB2" + plain[4:24]
+    assert content[24:28] == (2).to_bytes(4, "big")
+    assert content[28:76] == plain[24:]
+    assert content[76:] == b"".join(
+        number.to_bytes(16, "big") + bytes([0, 0, 0, up, 0, 0, 0, observed])
+        for number, up, observed in ((3, 0, 6), (9, 1, 2))
+    )
+    assert View.decode(content) == view
+    assert len(content) == content_size(2, 2)
+    none = b"EOB2" + plain[4:24] + bytes(4) + plain[24:]
+    for wrong in (none, content[:27], content[:-1], content[:76] + content[100:] + content[76:100]):
+        with pytest.raises(Malformed):
+            View.decode(wrong)
 
 
 def changed(at: int, value: int) -> bytes:

@@ -84,8 +84,8 @@ def test_score__closed_while_bad_then_good__makes_up_no_more_than_its_own_time()
 
 def test_policy__hash__is_keccak_of_its_abi_encoding() -> None:
     policy = Policy(min_observed_seconds=60, window_epochs=30)
-    assert policy.abi_values() == (1, 980_000, 900_000, 30, 60, 800_000)
-    assert policy.hash() == keccak(encode(["uint256"] * 6, policy.abi_values()))
+    assert policy.abi_values() == (1, 980_000, 900_000, 30, 60, 800_000, 0, 0, 0, 3_600, 3_600, 0)
+    assert policy.hash() == keccak(encode(["uint256"] * 12, policy.abi_values()))
 
 
 def test_from_json__some_keys__take_defaults_for_the_rest() -> None:

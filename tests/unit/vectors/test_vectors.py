@@ -142,6 +142,8 @@ def test_protocol_file__read__has_its_fields_and_signers() -> None:
         told = {each["assignment"]: (each["up"], each["observed"]) for each in case["ticks"]}
         assert signed.author(domains["reports"]) == addresses[case["signer"]]
         assert {str(key): (seen.up, seen.observed) for key, seen in signed.view().ticks.items()} == told
+        told = {each["licence"]: (each["up"], each["observed"]) for each in case["licences"]}
+        assert {str(key): (seen.up, seen.observed) for key, seen in signed.view().licences.items()} == told
     for case, raw in with_raw(vectors["messages"]):
         envelope = messages.Envelope.open(raw)
         assert envelope.sender(domains["reports"]) == addresses[case["signer"]]

@@ -22,7 +22,7 @@ from tests.property.committee.simulation.plan import (
     TICK,
     Mood,
 )
-from tests.property.committee.simulation.reader import placed
+from tests.property.committee.simulation.reader import conflicts_of, deeds_of, placed, posts_of
 
 if TYPE_CHECKING:
     from tests.property.committee.simulation.oracle import SimOracle
@@ -92,8 +92,12 @@ class Audit:
                     self.wrong(
                         f"oracle {honest[author].number}'s observation of epoch {epoch} isn't the journalled one"
                     )
+            conflicts = conflicts_of(found.committee, made.report.epoch)
             for key, agreed in made.agreed[epoch].items():
                 views = {author: one.view().ticks.get(key, ZERO) for author, one in by_author.items()}
+                others = {author: seen for author, seen in views.items() if author not in conflicts.get(key, ())}
+                if sum(one.observed > 0 for one in others.values()) >= measured_needs(len(members)):
+                    views = others
                 seen = [views[author] for author in views if author in honest and views[author].observed]
                 present = sum(one.observed > 0 for one in views.values())
                 if present < measured_needs(len(members)):
@@ -122,6 +126,9 @@ class Audit:
             nodes={one.subject.assignment_id: raw_address(one.node) for one in reversed(known)},
             committees=dict(reversed(list(found.committees.items()))),
             heartbeat_domain=HEARTBEATS,
+            conflicts=conflicts_of(found.committee, told.epoch),
+            deeds=deeds_of(found.committee, told.epoch, self.world.plan.clock),
+            posts=posts_of(found.committee, told.epoch, self.world.plan.clock, found.ledger.duties),
         )
         if (again.report, again.evidence, again.ledger.encode()) != (made.report, made.evidence, ledger):
             self.wrong(f"epoch {told.epoch}: inputs in another order made other bytes")

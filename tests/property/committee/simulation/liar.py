@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from chain.client import Block
@@ -54,16 +54,19 @@ class Liar(SimOracle):
         return made
 
     def lie(self, seen: View) -> View:
-        """Another view, also of assignments that there aren't."""
+        """Another view, also of assignments and licences that there aren't."""
+        return View(seen.epoch, seen.committee, self._lies(seen.ticks), self._lies(seen.licences))
+
+    def _lies(self, seen: Mapping[int, Uptime]) -> dict[int, Uptime]:
         ticks = {}
         kind = self.chance.random()
-        for key, one in seen.ticks.items():
+        for key, one in seen.items():
             observed = self.chance.choice((one.observed, self.chance.randint(0, 2**20), 0))
             up = {0: 0, 1: observed}.get(int(kind * 3), self.chance.randint(0, observed))
             ticks[key] = Uptime(up, observed)
         if self.chance.random() < 0.3:
             ticks[self.chance.getrandbits(90) | 1] = Uptime(1, 1)
-        return View(seen.epoch, seen.committee, ticks)
+        return ticks
 
     # What the core wants, and what becomes of it.
 

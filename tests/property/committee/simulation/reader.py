@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from random import Random
 from types import SimpleNamespace
 
@@ -10,12 +11,19 @@ from chain.client import Block
 from chain.endpoint import RpcError
 from oracle.committee.anchor import FinalReport, Placed
 from oracle.committee.committee import Committee
+from oracle.committee.conflicts import Conflicts
+from oracle.ground.address import raw_address
+from oracle.ground.availability import Deed
+from oracle.ground.clock import EpochClock
+from oracle.ground.duty import Post
 from oracle.ground.ids import pack
 from oracle.ground.ledger import Subject
 from oracle.ground.policy import Policy
+from oracle.ground.uptime import ZERO
 from tests.property.committee.simulation.chain import Kept, Mined, SimChain, State
 from tests.property.committee.simulation.plan import APPEAL_EPOCHS, BLOCK, GENESIS, HEARTBEATS, REPORTS
 
+HOLDER = "0x" + "d4" * 20
 NODES = ("0x" + "a1" * 20, "0x" + "b2" * 20, "0x" + "c3" * 20)
 
 
@@ -86,6 +94,20 @@ class SimReader:
         known = [one for one in placed(self.chain) if one.subject.opened_at <= anchor.timestamp]
         return self.chance.sample(known, len(known))
 
+    def conflicts(self, epoch: int, anchor: Block, placed: Sequence[Placed]) -> Conflicts:
+        """See AnchorReader: the last member of the set has a part in the first assignment, in every epoch but 1."""
+        return conflicts_of(self.committee(anchor), epoch)
+
+    def posts(self, epoch: int, anchor: Block, known: Iterable[int]) -> Sequence[Post]:
+        """See AnchorReader; in any order."""
+        told = posts_of(self.committee(anchor), epoch, self.chain.clock, known)
+        return self.chance.sample(told, len(told))
+
+    def deeds(self, epoch: int, anchor: Block) -> Sequence[Deed]:
+        """See AnchorReader; in any order."""
+        told = deeds_of(self.committee(anchor), epoch, self.chain.clock)
+        return self.chance.sample(told, len(told))
+
     def opened(self, anchor: Block) -> int:
         """See AnchorReader."""
         return sum(one.subject.opened_at <= anchor.timestamp for one in placed(self.chain))
@@ -105,9 +127,31 @@ def placed(chain: SimChain) -> list[Placed]:
         (start, start + 2 * length + 17, Policy(floor_ppm=0)),
     )
     return [
-        Placed(Subject(pack(1, slot, 1), slot + 1, opened, stop, opened, 0, 0, False, policy), NODES[slot])
+        Placed(Subject(pack(1, slot, 1), slot + 1, opened, stop, opened, 0, 0, False, policy), NODES[slot], HOLDER, 1)
         for slot, (opened, stop, policy) in enumerate(told)
     ]
+
+
+def conflicts_of(committee: Committee, epoch: int) -> Conflicts:
+    """Who has a part in what in a report of an epoch."""
+    return {pack(1, 0, 1): frozenset(committee.members[-1:])} if epoch != 1 else {}
+
+
+def deeds_of(committee: Committee, epoch: int, clock: EpochClock) -> list[Deed]:
+    """A licence for each node, the second of which was linked late and is that of a member's operator."""
+    end, late, conflicted = clock.end(epoch), clock.length + 17, frozenset(committee.members[:1])
+    return [
+        Deed(1, raw_address(NODES[0]), GENESIS, end - GENESIS, ZERO),
+        Deed(2, raw_address(NODES[1]), GENESIS + late, max(0, end - GENESIS - late), ZERO, conflicted),
+        Deed(3, None if epoch % 3 == 2 else raw_address(NODES[2]), GENESIS, end - GENESIS, ZERO),
+    ]
+
+
+def posts_of(committee: Committee, epoch: int, clock: EpochClock, known: Iterable[int]) -> list[Post]:
+    """The members of a set and others, of whom nothing is settled; each a member from the beginning."""
+    sitting = {int.from_bytes(one): one for one in committee.members}
+    served = (epoch + 1) * clock.length
+    return [Post(one, sitting.get(one), served, ZERO) for one in sitting.keys() | set(known)]
 
 
 def _told(kept: Kept | None) -> FinalReport | None:

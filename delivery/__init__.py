@@ -1,0 +1,1 @@
+"""Bringing messages to others at least once: a queue on disk, retries, dead letters."""

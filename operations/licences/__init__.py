@@ -1,0 +1,1 @@
+"""What node operators do: licences, their nodes, bonds, offers, pay and maintenance."""

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ape run licence ...`: what `epochal licence ...` does, on the network and with the account that ape is told."""
+
+from __future__ import annotations
+
+from cli.licence import licence
+from scripts.ape_signing import as_ape_group
+
+cli = as_ape_group(licence)
