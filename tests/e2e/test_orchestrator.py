@@ -65,9 +65,12 @@ def test_job__created__is_proposed_accepted_assigned_and_spread(town: Town, orch
     drive(orchestrator, nodes, lambda: states() == ["ready", "ready"])
     by_licence = {node.licence: node for node in nodes}
     first = by_licence[town.served_by(job, 0)]
-    drive(orchestrator, nodes, lambda: first.runs(pack(job, 0, 1)))
-    assert first.answer is not None
-    assert first.answer.work[0].peers == ("127.0.0.1:4000",)
+
+    def told_of_its_peer() -> bool:
+        work = first.answer.work if first.runs(pack(job, 0, 1)) and first.answer is not None else ()
+        return bool(work) and work[0].peers == ("127.0.0.1:4000",)
+
+    drive(orchestrator, nodes, told_of_its_peer)
 
 
 def test_reallocation__delivered_twice_late_and_for_an_unknown_id__is_answered_once(
