@@ -9,11 +9,12 @@ from textwrap import wrap
 from typing import Any, Final
 
 from chain.client import Block
+from operations.amounts import percent
 from oracle.committee.explaining import AppealTold, Told, Verdict
 from oracle.ground.address import checksummed
 from oracle.ground.ids import show_assignment
 from oracle.ground.ledger import Account, Subject
-from oracle.ground.policy import PPM, Policy
+from oracle.ground.policy import Policy
 from oracle.service.explaining_report import ReportTold
 from settlement.books import Book, Seconds, Terms
 from settlement.money import Statement
@@ -261,14 +262,9 @@ def _window(one: Told) -> str:
 
 def _policy(policy: Policy) -> str:
     return (
-        f"target {_percent(policy.target_ppm)}, floor {_percent(policy.floor_ppm)}, "
+        f"target {percent(policy.target_ppm)}, floor {percent(policy.floor_ppm)}, "
         f"{policy.window_epochs} epoch{'s' * (policy.window_epochs > 1)} together"
     )
-
-
-def _percent(ppm: int) -> str:
-    whole, rest = divmod(ppm * 100, PPM)
-    return f"{whole}.{rest:06}".rstrip("0").rstrip(".") + " %"
 
 
 def _wrapped(said: str, indent: str) -> list[str]:

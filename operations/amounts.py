@@ -39,6 +39,11 @@ def show(units: int, decimals: int, symbol: str = "") -> str:
     return f"{text} {symbol}" if symbol else text
 
 
+def percent(ppm: int) -> str:
+    """A share in millionths, exactly."""
+    return show(ppm, 4, "%")
+
+
 def ether(wei: int) -> str:
     """An amount of the chain's own coin, in which gas is paid."""
     return show(wei, ETHER_DECIMALS, "ETH")

@@ -14,6 +14,7 @@ from web3.types import TxReceipt
 from chain.errors import ContractReverted
 from chain.network import Network
 from operations import paying, reading, times, tokens
+from operations.amounts import percent
 from operations.csp import accounts, job_view
 from operations.csp.job_file import AskedJob
 from operations.csp.job_view import Job
@@ -23,7 +24,7 @@ from operations.simulating import try_calls
 from operations.tokens import Token
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
-from oracle.ground.policy import PPM, Policy
+from oracle.ground.policy import Policy
 from oracle.signing.signer import Signer
 
 _LEAD: Final = "+2m"
@@ -186,9 +187,9 @@ def closable(network: Network, key: str, job: Job) -> bool:
 def policy_text(policy: Policy) -> str:
     """A policy in one line."""
     text = (
-        f"all is paid from {_percent(policy.target_ppm)} uptime on, nothing up to {_percent(policy.floor_ppm)}, by "
+        f"all is paid from {percent(policy.target_ppm)} uptime on, nothing up to {percent(policy.floor_ppm)}, by "
         f"{policy.evidence} over {policy.window_epochs} epoch{'s' if policy.window_epochs > 1 else ''}; "
-        f"{_percent(policy.csp_share_ppm)} of what is withheld comes back"
+        f"{percent(policy.csp_share_ppm)} of what is withheld comes back"
     )
     wants = []
     if policy.missed_epochs:
@@ -268,7 +269,3 @@ def _together(network: Network, functions: Sequence[ContractFunction], label: st
         return PlannedCall.of(label, functions[0])
     data = [one._encode_transaction_data() for one in functions]
     return PlannedCall.of(label, network.escrow.functions.multicall(data))
-
-
-def _percent(ppm: int) -> str:
-    return f"{ppm * 100 / PPM:g} %"

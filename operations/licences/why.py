@@ -9,6 +9,7 @@ from typing import Any, Final
 from chain.client import Block
 from chain.network import Network
 from operations import times
+from operations.amounts import percent
 from operations.licences import pay
 from operations.licences.pay import Served
 from operations.licences.pay_events import LoggedEvent, events_of
@@ -117,10 +118,10 @@ class Told:
 
     def _below(self, target: int, floor: int) -> str:
         ppm = self.counted_ppm or 0
-        said = f"the policy pays all from {_percent(target)} of the observed time on, nothing up to {_percent(floor)}"
+        said = f"the policy pays all from {percent(target)} of the observed time on, nothing up to {percent(floor)}"
         if floor < target:
             said += ", linear in between"
-        return f"{said}; {_percent(ppm)} of the measured time was earned"
+        return f"{said}; {percent(ppm)} of the measured time was earned"
 
     def _waiting(self) -> str:
         one, said = self.served, ""
@@ -216,7 +217,3 @@ def _withheld(network: Network, epoch: int, seconds: int) -> Withheld:
     timing = network.timing
     final = timing.genesis + (last + 1) * timing.epoch_length + timing.settle_delay + timing.activation_delay
     return Withheld(epoch, seconds, last, final + network.settle_window)
-
-
-def _percent(ppm: int) -> str:
-    return f"{ppm / 10_000:g} %"

@@ -46,6 +46,22 @@ def inside(spans: list[int], until: int) -> int:
     return sum(max(0, min(b, until) - a) for a, b in zip(closed[::2], closed[1::2], strict=True) if a < until)
 
 
+def settle_maybe(
+    data: st.DataObject, chain: Chain, was: Uptime, leaf: Uptime | None, spans: list[int], end: int
+) -> None:
+    """A leaf of a report up to `end` keeps its bounds; settled at once or not, it is booked whole. None: it is left
+    out, as nothing of it is unsettled."""
+    if leaf is None:
+        assert was in (ZERO, Uptime(chain.earned, chain.accounted))
+        return
+    assert leaf.up >= max(was.up, chain.earned)
+    assert leaf.observed >= max(was.observed, chain.accounted)
+    assert leaf.observed <= inside([time for time in spans if time < end], end)
+    if data.draw(st.booleans(), label="settled"):
+        chain.settle(leaf, end, inside(spans, end + 17))
+        assert (chain.earned, chain.accounted) == (leaf.up, leaf.observed)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data(), SPANS, st.integers(0, 3 * CLOCK.length))
 def test_attend__any_links_reports_and_settlements__books_what_leaves_tell(
@@ -64,17 +80,7 @@ def test_attend__any_links_reports_and_settlements__books_what_leaves_tell(
         deed = Deed(1, SIGNER if linked else None, since, inside(before, end), Uptime(chain.earned, chain.accounted))
         carried = data.draw(st.lists(st.sampled_from(waiting), unique=True), label="carried")
         after = attend(known, CLOCK, {each: {1: data.draw(SEEN)} for each in carried}, [deed])
-        leaf = after.get(1, ZERO)
-        if 1 in after:
-            was = known.get(1, ZERO)
-            assert leaf.up >= max(was.up, chain.earned)
-            assert leaf.observed >= max(was.observed, chain.accounted)
-            assert leaf.observed <= inside(before, end)
-            if data.draw(st.booleans(), label="settled"):
-                chain.settle(leaf, end, inside(spans, end + 17))
-                assert (chain.earned, chain.accounted) == (leaf.up, leaf.observed)
-        else:
-            assert known.get(1, ZERO) in (ZERO, Uptime(chain.earned, chain.accounted))
+        settle_maybe(data, chain, known.get(1, ZERO), after.get(1), spans, end)
         known, waiting = after, []
 
 
@@ -95,15 +101,5 @@ def test_serve__any_terms_reports_and_settlements__books_what_leaves_tell(
         carried = data.draw(st.lists(st.sampled_from(waiting), unique=True), label="carried")
         observed = {each: {SIGNER} if data.draw(st.booleans()) else set() for each in carried}
         after = serve(known, CLOCK, observed, [post])
-        leaf = after.get(1, ZERO)
-        if 1 in after:
-            was = known.get(1, ZERO)
-            assert leaf.up >= max(was.up, chain.earned)
-            assert leaf.observed >= max(was.observed, chain.accounted)
-            assert leaf.observed <= inside(before, end)
-            if data.draw(st.booleans(), label="settled"):
-                chain.settle(leaf, end, inside(spans, end + 17))
-                assert (chain.earned, chain.accounted) == (leaf.up, leaf.observed)
-        else:
-            assert known.get(1, ZERO) in (ZERO, Uptime(chain.earned, chain.accounted))
+        settle_maybe(data, chain, known.get(1, ZERO), after.get(1), spans, end)
         known, waiting = after, []
