@@ -39,6 +39,7 @@ from tests.project import ROOT
 EPOCH = 1_200
 GWEI = 10**9
 OUTAGE = 2
+_AHEAD = 30  # seconds; the orchestrator takes 60
 POLICY = Policy(evidence="probe", outage_seconds=1, answer_seconds=60, cooldown_seconds=600)
 WORK = Resources(500, 256, 100)
 ROOM = Resources(4_000, 4_096, 10_000)
@@ -268,6 +269,8 @@ class Node:
 
     def poll(self, orchestrator: Process) -> PollAnswer | None:
         """One poll; None when nobody answers. What isn't listed is stopped."""
+        # Times rise by a second with each poll, and a test's nodes poll more often: they wait before it is refused.
+        time.sleep(max(0.0, self.time + 1 - _AHEAD - time.time()))
         self.time = max(int(time.time()), self.time + 1)
         placements = self.town.network.addresses.placements
         domain = NodePoll.domain(self.town.chain.chain_id, placements)
