@@ -9,9 +9,9 @@ from textwrap import wrap
 from typing import Any, Final
 
 from chain.client import Block
-from operations.amounts import percent
 from oracle.committee.explaining import AppealTold, Told, Verdict
 from oracle.ground.address import checksummed
+from oracle.ground.amounts import percent
 from oracle.ground.ids import show_assignment
 from oracle.ground.ledger import Account, Subject
 from oracle.ground.policy import Policy

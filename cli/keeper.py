@@ -24,7 +24,7 @@ from cli.chain_options import chain_options, open_network
 from cli.keeper_running import PeriodicJob, Rounds, run_jobs, run_once
 from cli.keeper_text import plan_dict, plan_lines
 from cli.keeper_trees import EvidenceTrees
-from operations import amounts
+from oracle.ground import amounts
 from oracle.ground.address import raw_address
 from oracle.service.errors import SettingsError
 from oracle.signing.keys import load_key

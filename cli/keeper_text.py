@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from operations.amounts import ether
+from oracle.ground.amounts import ether
 from settlement.planning import Action, Plan
 
 Shown = Callable[[str, int], str]

@@ -9,7 +9,7 @@ from typing import Any
 from web3.contract.contract import ContractFunction
 from web3.types import TxReceipt
 
-from operations import amounts
+from oracle.ground import amounts
 
 
 @dataclass(frozen=True, slots=True)

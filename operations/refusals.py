@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from chain.errors import ContractReverted
 from chain.network import Network
-from operations import amounts, refusal_words, times
+from operations import refusal_words, times
+from oracle.ground import amounts
 from oracle.ground.errors import EpochalError
 
 _STATUSES: Final = ("nothing", "a freeze", "a suspension", "a blacklisting")

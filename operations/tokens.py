@@ -9,7 +9,7 @@ from web3.contract.contract import Contract
 from chain import bindings
 from chain.client import NoContract, RpcError
 from chain.network import Network
-from operations import amounts
+from oracle.ground import amounts
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
 

@@ -9,10 +9,10 @@ from typing import Any, Final
 from chain.client import Block
 from chain.network import Network
 from operations import times
-from operations.amounts import percent
 from operations.licences import pay
 from operations.licences.pay import Served
 from operations.licences.pay_events import LoggedEvent, events_of
+from oracle.ground.amounts import percent
 from oracle.ground.policy import PPM
 
 _OF_ASSIGNMENT: Final = ("SecondsWithheld", "HeldReleased", "Paid", "PaymentRefused")

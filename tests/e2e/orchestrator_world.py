@@ -254,7 +254,8 @@ class Node:
     capacity: Resources = ROOM
     tags: tuple[str, ...] = ()
     offers: tuple[SignedOffer, ...] = ()
-    time: int = 0
+    polled: int = 0
+    clock: Callable[[], float] = time.time
     work: dict[int, tuple[str, bytes]] = field(default_factory=dict)
     acceptances: list[SignedAcceptance] = field(default_factory=list)
     answer: PollAnswer | None = None
@@ -270,14 +271,14 @@ class Node:
     def poll(self, orchestrator: Process) -> PollAnswer | None:
         """One poll; None when nobody answers. What isn't listed is stopped."""
         # Times rise by a second with each poll, and a test's nodes poll more often: they wait before it is refused.
-        time.sleep(max(0.0, self.time + 1 - _AHEAD - time.time()))
-        self.time = max(int(time.time()), self.time + 1)
+        time.sleep(max(0.0, self.polled + 1 - _AHEAD - self.clock()))
+        self.polled = max(int(self.clock()), self.polled + 1)
         placements = self.town.network.addresses.placements
         domain = NodePoll.domain(self.town.chain.chain_id, placements)
         poll = Poll(
             node=self.serving.address,
             licence=self.licence,
-            time=self.time,
+            time=self.polled,
             host=self.host,
             capacity=self.capacity,
             tags=self.tags,

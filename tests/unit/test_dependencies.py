@@ -12,7 +12,7 @@ from importlib.metadata import packages_distributions
 
 from tests.project import ROOT, Import, imports, python_files
 
-ROOMS = ("chain", "cli", "node", "oracle", "scenario", "settlement")
+ROOMS = frozenset(file.parent.name for file in ROOT.glob("*/__init__.py")) - {"tests", "benchmarks"}
 
 # Declared and never imported: used through a command or through configuration.
 PLUGINS = {

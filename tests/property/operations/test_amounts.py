@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations import amounts, times
+from operations import times
+from oracle.ground import amounts
 from oracle.ground.errors import InvalidValue
 
 UNITS = st.integers(0, 2**256 - 1)
