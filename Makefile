@@ -101,7 +101,7 @@ lint: setup ## check style and types, change nothing
 	@if [ -n "$(ROOMS)" ]; then echo "mypy"; $(PYTHON) -m mypy $(addprefix -p ,$(ROOMS)); fi
 	@if [ -n "$(SOL_FILES)" ]; then echo "prettier, solhint"; \
 	  prettier --log-level warn --check $(SOL_FILES) && solhint --disc --noPoster --max-warnings 0 $(SOL_FILES); fi
-	@$(MAKE) slither
+	@$(MAKE) slither ARGS=
 
 .PHONY: slither
 slither: setup ## let Slither read the contracts

@@ -46,6 +46,16 @@ contract TrustRegistryTest is Test {
         new TrustRegistry(address(authority), TrustSettings(FREEZE, YEARLY, APPEAL, 0));
     }
 
+    function test_constructor__a_setting_at_its_bound__is_taken() external {
+        TrustRegistry twice = new TrustRegistry(
+            address(authority),
+            TrustSettings(YEARLY / 2, YEARLY, APPEAL, DECISION)
+        );
+        assertEq(twice.settings().yearlyFreeze, YEARLY, "twice the span");
+        TrustRegistry year = new TrustRegistry(address(authority), TrustSettings(FREEZE, 365 days, APPEAL, DECISION));
+        assertEq(year.settings().yearlyFreeze, 365 days, "a year");
+    }
+
     function test_restricted__no_role__is_refused_and_each_function_has_its_own() external {
         bytes[8] memory calls = [
             abi.encodeCall(ITrustRegistry.freeze, (subject, _in(1 days), REASON, EVIDENCE)),

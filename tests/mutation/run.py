@@ -31,24 +31,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.mutation.mutants import Mutant, mutants
+from tests.project import ROOT, files
 
 HERE: Final = Path(__file__).resolve().parent
-ROOT: Final = HERE.parents[1]
 RESULTS: Final = HERE / "results.json"
 PAGE: Final = ROOT / "docs" / "mutation.md"
-COPIED: Final = (
-    "contracts",
-    "tests",
-    "scripts",
-    "chain",
-    "oracle",
-    "settlement",
-    "deploy",
-    "node",
-    "scenario",
-    "cli",
-    "benchmarks",
-)
 FUZZ_RUNS: Final = {"FOUNDRY_FUZZ_RUNS": "64", "FOUNDRY_INVARIANT_RUNS": "16", "FOUNDRY_INVARIANT_DEPTH": "40"}
 LEAST_SECONDS: Final = 60
 NOTICED: Final = ("killed", "timeout")
@@ -67,12 +54,10 @@ class Worker:
 
     def __init__(self, folder: Path) -> None:
         self.root = folder
-        for name in COPIED:
-            if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".cache"))
-        for path in ROOT.glob("*.*"):
-            if path.is_file():
-                shutil.copy2(path, folder)
+        for source in files():
+            path = source.relative_to(ROOT)
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, folder / path)
         for name in ("node_modules", ".venv", ".services"):
             (folder / name).symlink_to(ROOT / name)
         (folder / "scripts/solc").rename(folder / "scripts/solc.real")
@@ -168,7 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutate", description="Mutation test of the contracts, on a copy.")
     parser.add_argument("--group", action="append", help="only these groups of plan.toml")
-    parser.add_argument("--sample", type=int, help="at most so many mutants of each group, drawn by --seed")
+    parser.add_argument("--sample", type=int, help="at most so many mutants of each file, drawn by --seed")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=1e6, help="start no mutant later than that")
@@ -200,9 +185,10 @@ def _campaign(groups: list[Group], known: dict[str, dict[str, Any]], options: ar
         drawn: list[tuple[Mutant, str]] = []
         for path in group.files:
             source = (ROOT / path).read_text()
-            drawn += [(m, source) for m in mutants(path, source)]
-        if options.sample is not None and options.sample < len(drawn):
-            drawn = random.Random(options.seed).sample(drawn, options.sample)
+            found = [(m, source) for m in mutants(path, source)]
+            if options.sample is not None and options.sample < len(found):
+                found = random.Random(options.seed).sample(found, options.sample)
+            drawn += found
         for mutant, source in drawn:
             old = known.get(mutant.key)
             fresh = old is not None and old["source"] == _fingerprint(mutant.path)
