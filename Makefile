@@ -59,14 +59,19 @@ clean: ## remove everything that was installed or built
 
 ##@ Checks
 
+# Where this make can keep their lines apart, checks that use one processor run two at a time.
+PAIRED := $(if $(filter output-sync,$(.FEATURES)),-j2 --output-sync=target)
+
 # pytest comes last: its closing line is the result of the whole run.
 .PHONY: test
-test: lint test-forge test-ape test-python ## lint and run every suite
+test: setup ## lint and run every suite
+	@$(MAKE) $(PAIRED) test-ape lint-python lint-solidity test-forge
+	@$(MAKE) test-python
 
 # Three at once on two processors: most of them wait for processes, blocks and epochs.
 .PHONY: test-python
 test-python: services ## the pytest suites (options: ARGS="...")
-	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 3 --dist loadfile $(ARGS)
+	$(PYTHON) -m pytest -p no:ape_test tests --ignore=tests/ape -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: test-long
 test-long: services ## the tests of minutes that `make test` leaves out
@@ -95,10 +100,16 @@ fuzz: setup ## fuzz what strangers send, a minute each (options: ARGS="...")
 	@$(PYTHON) -m tests.fuzz.run $(ARGS)
 
 .PHONY: lint
-lint: setup ## check style and types, change nothing
+lint: lint-python lint-solidity ## check style and types, change nothing
+
+.PHONY: lint-python
+lint-python: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	@if [ -n "$(ROOMS)" ]; then echo "mypy"; $(PYTHON) -m mypy $(addprefix -p ,$(ROOMS)); fi
+
+.PHONY: lint-solidity
+lint-solidity: setup
 	@if [ -n "$(SOL_FILES)" ]; then echo "prettier, solhint"; \
 	  prettier --log-level warn --check $(SOL_FILES) && solhint --disc --noPoster --max-warnings 0 $(SOL_FILES); fi
 	@$(MAKE) slither ARGS=

@@ -41,6 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(folder)
         elif folder not in OUTSIDE_PYTEST:
             raise pytest.UsageError(f"{item.path}: a test's kind is its folder. Cure: move it to one of {KINDS}.")
+    # Those that take longest come first, so that the last to end leave no worker alone for minutes.
+    items.sort(key=lambda item: KINDS.index(folder_of(item)) if folder_of(item) in KINDS else -1, reverse=True)
 
 
 # Around the whole protocol, so that fixtures of every scope are held to the rule too.

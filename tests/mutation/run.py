@@ -191,9 +191,10 @@ def _campaign(groups: list[Group], known: dict[str, dict[str, Any]], options: ar
             drawn += found
         for mutant, source in drawn:
             old = known.get(mutant.key)
-            fresh = old is not None and old["source"] == _fingerprint(mutant.path)
-            if fresh and not (options.again and (options.sample or old["outcome"] == "survived")):
-                continue
+            if old is not None and old["source"] == _fingerprint(mutant.path):
+                again = options.again and (options.sample or old["outcome"] == "survived")
+                if not again:
+                    continue
             work.put((group, mutant, source))
             total += 1
     print(f"mutation: {total} mutants to try", flush=True)
