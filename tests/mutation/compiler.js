@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
-// A compiler that stays warm for hundreds of mutants, and makes what tests need alone.
+// A compiler that stays warm for hundreds of mutants, makes what tests need alone, by the quick generator and without the optimizer,
+// and remembers what no mutant changed.
 //   node compiler.js serve SOCKET        answers until its standard input closes
 //   node compiler.js --standard-json     (as forge's `solc`) asks the one at $MUTATION_COMPILER; else scripts/solc
 'use strict';
@@ -22,20 +23,47 @@ function narrowed(text) {
       wanted[file][name] = wanted[file][name].filter((what) => what !== 'metadata' && !/sourceMap/.test(what));
     }
   }
+  input.settings.viaIR = false;
+  input.settings.optimizer = { enabled: false };
   return JSON.stringify(input);
+}
+
+// What pytest's suites compile names only the sources of one folder: the others are looked for.
+function lookUp(name) {
+  for (const folder of [root, path.join(root, 'node_modules')]) {
+    try {
+      return fs.readFileSync(path.join(folder, name), 'utf8');
+    } catch {
+      // in the other one, or nowhere
+    }
+  }
+  return null;
 }
 
 function serve(socket) {
   let solc = null;
   let used = LIMIT;
+  const known = new Map(); // input -> its last answer, and what was read for it
   const compile = (text) => {
+    const kept = known.get(text);
+    if (kept && [...kept.reads].every(([name, read]) => lookUp(name) === read)) return kept.answer;
+    const reads = new Map();
+    const answer = compiled(text, (name) => {
+      reads.set(name, lookUp(name));
+      return reads.get(name) === null ? { error: `no ${name}` } : { contents: reads.get(name) };
+    });
+    // Without imports, all is in the input: forge's, another one for each mutant.
+    if (reads.size) known.set(text, { reads, answer });
+    return answer;
+  };
+  const compiled = (text, read) => {
     if (used++ >= LIMIT) {
       for (const name of Object.keys(require.cache)) if (name.includes('soljson')) delete require.cache[name];
       const folder = path.join(root, 'node_modules', 'solc');
       solc = require(path.join(folder, 'wrapper.js'))(require(path.join(fs.realpathSync(folder), 'soljson.js')));
       used = 1;
     }
-    return solc.compile(text);
+    return solc.compile(text, { import: read });
   };
   process.removeAllListeners('uncaughtException');
   net
