@@ -189,6 +189,8 @@ contract CredentialsTest is Test {
         skip(1);
         Credential memory b = _issue(KYC);
         skip(1);
+        vm.expectEmit(address(credentials));
+        emit ICredentials.CredentialRevoked(subject, KYC, address(0));
         credentials.revokeAll(subject, KYC);
         assertEq(credentials.validUntil(subject, KYC), 0);
         assertTrue(credentials.valid(subject, KYB), "another kind");
@@ -237,6 +239,15 @@ contract CredentialsTest is Test {
         skip(1);
         _present(_issue(KYC), secondKey);
         assertTrue(credentials.valid(subject, KYC), "a trusted verifier's new one");
+    }
+
+    function test_setVerifier__other_kinds__are_told_and_replace_the_former() external {
+        vm.expectEmit(address(credentials));
+        emit ICredentials.VerifierSet(verifier, KYB);
+        credentials.setVerifier(verifier, KYB);
+        Credential memory c = _issue(KYC);
+        vm.expectPartialRevert(ICredentials.Credentials_NotVerifier.selector);
+        _present(c, key);
     }
 
     function test_setVerifier__unknown_kinds__is_refused() external {

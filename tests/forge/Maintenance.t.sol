@@ -52,6 +52,8 @@ contract MaintenanceTest is PlacingWorld {
         vm.startPrank(_node(1));
         vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_InThePast.selector, NOW - 1, NOW));
         maintenance.declare(1, NOW - 1, NOW + 10);
+        vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_Empty.selector, NOW + 9, NOW + 8));
+        maintenance.declare(1, NOW + 9, NOW + 8);
         vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_Empty.selector, NOW + 9, NOW + 9));
         maintenance.declare(1, NOW + 9, NOW + 9);
         vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_TooLong.selector, longest + 1, longest));
@@ -90,6 +92,8 @@ contract MaintenanceTest is PlacingWorld {
         assertEq(maintenance.windowCount(1), 1);
         vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_UnknownWindow.selector, 1, NOW + 10));
         maintenance.cancel(1, NOW + 10);
+        vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_UnknownWindow.selector, 1, NOW + 40));
+        maintenance.cancel(1, NOW + 40);
         vm.expectRevert(abi.encodeWithSelector(IMaintenance.Maintenance_UnknownWindow.selector, 1, NOW + 31));
         maintenance.cancel(1, NOW + 31);
     }

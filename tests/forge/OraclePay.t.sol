@@ -185,6 +185,21 @@ contract OraclePayTest is OracleWorld {
         assertEq(token.balanceOf(_member(1)), PRICE);
     }
 
+    function test_claim__refused_after_an_earlier_payment__owes_what_the_refused_one_was() external {
+        token.mint(address(pay), 1e12);
+        for (uint64 epoch = 0; epoch < 3; ++epoch) {
+            _tell(0, 1000 * (epoch + 1), 1000 * (epoch + 1));
+            _publish(epoch);
+            _settle(epoch, 0);
+            // Paid, refused, and paid with what was refused.
+            if (epoch == 1) token.block_(_member(0));
+            if (epoch == 2) token.block_(address(0xBAD));
+            pay.claim(_members(0, 1, 2, 3));
+            assertEq(token.balanceOf(_member(0)), epoch == 1 ? PRICE : PRICE * (epoch + 1));
+            assertEq(pay.dutyOf(_member(0)).owed, epoch == 1 ? PRICE : 0);
+        }
+    }
+
     function test_sweep__nobody_settled__keeps_what_could_be_earned() external {
         token.mint(address(pay), 1e12);
         for (uint256 i = 0; i < 4; ++i) _tell(i, 10_000, 10_000);

@@ -157,6 +157,8 @@ contract OracleRegistryTest is OracleWorld {
     function test_replace__unknown_member_or_one_twice__is_refused() external {
         vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_UnknownMember.selector, _member(9)));
         registry.replaceCommittee(_members(0, 1, 2, 9));
+        vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_UnknownMember.selector, _member(9)));
+        registry.replaceCommittee(_members(9, 1, 2, 3));
         vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_UnknownMember.selector, _signer(3)));
         this.replaceWithAKey();
         vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_DuplicateMember.selector, _member(2)));
@@ -292,7 +294,8 @@ contract OracleRegistryTest is OracleWorld {
 
         // One announcement a cooldown: the next one is due four epochs after that which has just been due.
         _rotate(1, 401, 4);
-        assertEq(registry.oracleOf(_member(1)).nextDueAt, due + 4 * LENGTH);
+        assertEq(registry.oracleOf(_member(1)).nextDueAt, due + registry.rotationCooldownEpochs() * LENGTH);
+        assertEq(registry.rotationCooldownEpochs(), 4);
         vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_KeysWait.selector, due + 4 * LENGTH));
         registry.announceSigners();
     }
@@ -474,6 +477,14 @@ contract OracleRegistryTest is OracleWorld {
         _toEpoch(1);
         (conflicted, ) = registry.conflicts(address(0xB001), address(1));
         assertEq(conflicted, 2);
+    }
+
+    function test_conflicts__five_members__bear_one() external {
+        address[] memory members = new address[](5);
+        for (uint256 i = 0; i < 5; ++i) members[i] = _member(i);
+        registry.replaceCommittee(members);
+        (, uint256 bearable) = registry.conflicts(address(0xB000), address(1));
+        assertEq(bearable, 1);
     }
 
     function _assertCommittee(uint32 version, address[] memory expected) private view {

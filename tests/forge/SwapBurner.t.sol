@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessManaged.sol";
+import {Bytes} from "@openzeppelin/contracts/utils/Bytes.sol";
 import {Test} from "forge-std/Test.sol";
 import {FakeExchange, FakePair, HalfBurned, OldDollar} from "./fakes/UniswapV2.sol";
 import {Burner} from "../../contracts/burn/Burner.sol";
@@ -70,6 +71,9 @@ contract SwapBurnerTest is Test {
         exchange.steal(50_000);
         vm.expectPartialRevert(ISwapBurner.SwapBurner_TooLittleReceived.selector);
         burner.swapAndBurn(address(dollar), MOST, 0);
+        (, bytes memory why) = address(burner).call(abi.encodeCall(burner.swapAndBurn, (address(dollar), MOST, 0)));
+        (uint256 received, uint256 least) = abi.decode(Bytes.slice(why, 4), (uint256, uint256));
+        assertLt(received, least, "what came is less than what was asked for");
     }
 
     function test_swap_and_burn__again_at_once__cools_down() external {

@@ -27,6 +27,8 @@ SIGNS = {
     "<<": (">>",), ">>": ("<<",), "&": ("|",), "|": ("&",), "+=": ("-=", "="), "-=": ("+=", "="), "++": ("--",),
     "*=": ("/=",), "/=": ("*=",), "|=": ("&=", "="), "&=": ("|=", "="),
 }  # fmt: skip
+# Calls whose arguments change places without a change of what they come to.
+SYMMETRIC = ("add", "and", "eq", "max", "min", "mul", "or", "xor")
 # A piece of the source, by its place.
 PIECE = re.compile("\0(\\d+):(\\d+)\0")
 BINARY_ONLY = set("<>+-*/%&|")
@@ -167,7 +169,7 @@ def proposals(ts: list[Token], source: str) -> Iterator[tuple[str, int, int, str
         if (
             t.kind == "word"
             and after.text == "("
-            and t.text not in ("require", "if", "while", "for", "return", "revert")
+            and t.text not in ("require", "if", "while", "for", "return", "revert", *SYMMETRIC)
         ):
             yield from _swapped(ts, i + 1, source)
 

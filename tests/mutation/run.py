@@ -146,10 +146,11 @@ class Worker:
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    groups = [Group(**g) for g in tomllib.loads((HERE / "plan.toml").read_text())["group"]]
+    plan = tomllib.loads((HERE / "plan.toml").read_text())
+    groups, last = [Group(**g) for g in plan["group"]], Group("last", [], **plan["last"])
     known = _known()
     if not options.report:
-        _campaign(groups, known, options)
+        _campaign(groups, last, known, options)
     return _report(groups, known, strict=options.strict)
 
 
@@ -177,7 +178,7 @@ def _fingerprint(path: str) -> str:
     return hashlib.sha256((ROOT / path).read_bytes()).hexdigest()[:12]
 
 
-def _campaign(groups: list[Group], known: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
+def _campaign(groups: list[Group], last: Group, known: dict[str, dict[str, Any]], options: argparse.Namespace) -> None:
     ends = time.monotonic() + options.minutes * 60
     lock = threading.Lock()
     work: queue.SimpleQueue[tuple[Group, Mutant, str]] = queue.SimpleQueue()
@@ -213,22 +214,17 @@ def _campaign(groups: list[Group], known: dict[str, dict[str, Any]], options: ar
                     group, mutant, source = work.get_nowait()
                 except queue.Empty:
                     return
-                if group.name not in limits:
-                    began = time.monotonic()
-                    outcome, by = worker.test(group, 3600)
-                    spent = time.monotonic() - began
-                    if outcome != "survived":
-                        print(f"mutation: {group.name}: fails without any mutant ({outcome}, {by})", flush=True)
-                        limits[group.name] = 0
-                    else:
-                        print(f"mutation: {group.name}: {spent:.1f} s unchanged", flush=True)
-                        limits[group.name] = max(LEAST_SECONDS, 4 * spent)
+                for one in (group, last):
+                    if one.name not in limits:
+                        limits[one.name] = _limit(worker, one)
                 if not limits[group.name]:
                     continue
                 place = worker.root / mutant.path
                 place.write_text(mutant.apply(source))
                 began = time.monotonic()
                 outcome, by = worker.test(group, limits[group.name])
+                if outcome == "survived" and limits[last.name]:
+                    outcome, by = worker.test(last, limits[last.name])
                 spent = time.monotonic() - began
                 place.write_text(source)
                 with lock:
@@ -254,6 +250,18 @@ def _campaign(groups: list[Group], known: dict[str, dict[str, Any]], options: ar
             labourer.start()
         for labourer in labourers:
             labourer.join()
+
+
+def _limit(worker: Worker, group: Group) -> float:
+    """Seconds that a group's tests may take; 0 when they fail without any mutant."""
+    began = time.monotonic()
+    outcome, by = worker.test(group, 3600)
+    spent = time.monotonic() - began
+    if outcome != "survived":
+        print(f"mutation: {group.name}: fails without any mutant ({outcome}, {by})", flush=True)
+        return 0
+    print(f"mutation: {group.name}: {spent:.1f} s unchanged", flush=True)
+    return max(LEAST_SECONDS, 4 * spent)
 
 
 def _store(known: dict[str, dict[str, Any]]) -> None:
