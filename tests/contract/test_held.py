@@ -92,6 +92,13 @@ def test_release_held__of_another_epoch__waits_for_its_own_span(world: World, on
     assert held(world, one) == 0
 
 
+def test_release_held__two_buckets_both_in_their_span__releases_nothing(world: World, one: int) -> None:
+    world.settle(2, world.publish(2, [leaf(one, 2_700, 3_000)]))
+    world.wait_until(world.now + SETTLE_WINDOW)
+    assert world.events("HeldReleased", world.release(one)) == []
+    assert held(world, one) == 300
+
+
 def test_settle__leaf_after_the_appeal_span__releases_too(world: World, one: int) -> None:
     world.settle(4, world.publish(4, [leaf(one, 4_900, 5_000)]))
     view = world.assignment(one)

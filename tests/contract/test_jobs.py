@@ -122,6 +122,13 @@ def test_create_job__deposit_beyond_96_bits__is_refused(world: World) -> None:
         world.create_job(price=2**96 - 1, slots=2, endsAt=GENESIS + EPOCH)
     with refused("JobRules_TermsViolated", rule=rule):
         world.create_job(price=2**96 - 1, slots=2**12, endsAt=GENESIS + 2**31)
+    with refused("JobRules_TermsViolated", rule=rule):
+        world.do(world.csp, world.rules.costOf(2**96, EPOCH))
+
+
+def test_deposit_for__an_empty_window__is_refused(world: World) -> None:
+    with refused("JobRules_TermsViolated", rule="startsAt < endsAt"):
+        world.do(world.csp, world.rules.depositFor(world.terms(startsAt=GENESIS + 5, endsAt=GENESIS + 5)))
 
 
 def test_create_job__greatest_deposit__is_counted_right(world: World) -> None:

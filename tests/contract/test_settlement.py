@@ -81,6 +81,8 @@ def test_settle__events__tell_which_leaves_and_what_they_withheld(world: World, 
     assert dict(settled) == {"job": 1, "epoch": 0, "assignment": one, "leaves": 2}
     (withheld,) = world.events("SecondsWithheld", receipt)
     assert dict(withheld) == {"assignment": one, "epoch": 0, "root": tree.root, "secs": 50}
+    (settled,) = world.events("AssignmentsSettled", world.settle(0, tree))
+    assert dict(settled) == {"job": 1, "epoch": 0, "assignment": one, "leaves": 1}
 
 
 def test_settle__counters_of_an_assignment__never_fall(world: World, one: int) -> None:

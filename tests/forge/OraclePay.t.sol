@@ -200,6 +200,13 @@ contract OraclePayTest is OracleWorld {
         }
     }
 
+    function test_deliver__by_anyone_but_the_contract__is_refused() external {
+        token.mint(address(pay), 1e12);
+        vm.expectRevert(abi.encodeWithSelector(IOraclePay.OraclePay_NotAllowed.selector, _member(0)));
+        vm.prank(_member(0));
+        pay.deliver(_member(0), 1);
+    }
+
     function test_sweep__nobody_settled__keeps_what_could_be_earned() external {
         token.mint(address(pay), 1e12);
         for (uint256 i = 0; i < 4; ++i) _tell(i, 10_000, 10_000);

@@ -62,6 +62,15 @@ contract PaymentsTest is Street {
         assertEq(coin.balanceOf(address(escrow)), _cost(16_000) - 4 * _net(1_000), "nothing twice");
     }
 
+    function test_deliver__by_anyone_but_the_escrow__is_refused() external {
+        address[4] memory others = [address(this), CSP, _holder(1), address(placements)];
+        for (uint256 i = 0; i < others.length; ++i) {
+            vm.expectRevert(abi.encodeWithSelector(IJobEscrow.JobEscrow_NotAllowed.selector, others[i]));
+            vm.prank(others[i]);
+            escrow.deliver(address(coin), others[i], 1);
+        }
+    }
+
     function test_claim__frozen_node__waits_as_its_licence_does() external {
         _serve(0, 1_000);
         trust.freeze(Subjects.node(_node(1)), _now() + 500, 7, "evidence");
