@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from web3.logs import DISCARD
 
 from chain.network import ROLE_GUARDIAN
 from oracle.ground.address import checksummed
@@ -175,7 +176,10 @@ def test_members__of_another_version_under_a_version_in_force__are_foreign(world
 def test_replace_committee__report_pending__drops_it(world: World) -> None:
     world.wait_until(end_of(2))
     submit(world, 2, 1, world.committee)
-    world.do(world.admin, world.attestations.replaceCommittee(addresses(NEXT)))
+    _, root, _ = world.attestations.pendingReport().call()
+    receipt = world.do(world.admin, world.attestations.replaceCommittee(addresses(NEXT)))
+    (dropped,) = world.network.attestations.events.ReportDropped().process_receipt(receipt, errors=DISCARD)
+    assert dict(dropped["args"]) == {"epoch": 2, "root": root}
     assert world.attestations.pendingReport().call() == [0, ZERO_ROOT, 0]
     world.wait_until(world.now + TIMING.activation_delay)
     assert world.attestations.lastFinal().call() == [0, ZERO_ROOT, 0]

@@ -3,6 +3,7 @@
 
     make mutate ARGS="--group Accrual"
     make mutate ARGS="--sample 200 --seed 7 --jobs 2"
+    make mutate ARGS="--survivors"                     # once more what no test noticed
     make mutate ARGS="--report"                        # only writes docs/mutation.md again
 
 Works on a copy outside the tree. What is known stays in results.json; a run goes on where the last one stopped, until
@@ -161,9 +162,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=1e6, help="start no mutant later than that")
-    parser.add_argument(
-        "--again", action="store_true", help="also those whose outcome is known, survivors alone unless --sample"
-    )
+    parser.add_argument("--again", action="store_true", help="also those whose outcome is known")
+    parser.add_argument("--survivors", action="store_true", help="only those that survived, once more")
     parser.add_argument("--report", action="store_true", help="write the page and run nothing")
     parser.add_argument("--strict", action="store_true", help="fail when a survivor has no word in reasons.toml")
     return parser
@@ -195,10 +195,10 @@ def _campaign(groups: list[Group], last: Group, known: dict[str, dict[str, Any]]
             drawn += found
         for mutant, source in drawn:
             old = known.get(mutant.key)
-            if old is not None and old["source"] == _fingerprint(mutant.path):
-                again = options.again and (options.sample or old["outcome"] == "survived")
-                if not again:
-                    continue
+            known_here = old is not None and old["source"] == _fingerprint(mutant.path)
+            survived = old is not None and old["outcome"] == "survived"
+            if (options.survivors and not survived) or (known_here and not options.again and not options.survivors):
+                continue
             work.put((group, mutant, source))
             total += 1
     print(f"mutation: {total} mutants to try", flush=True)
