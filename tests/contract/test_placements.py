@@ -97,8 +97,9 @@ def test_assign__in_the_block_of_the_stop__is_refused(world: World, job: int) ->
 
 
 def test_assign__unknown_slot__is_refused(world: World, job: int) -> None:
-    with refused("JobEscrow_UnknownSlot", slot=3, slots=3):
-        assign(world, job, 3)
+    for slot in (3, 5):
+        with refused("JobEscrow_UnknownSlot", slot=slot, slots=3):
+            assign(world, job, slot)
 
 
 def test_assign__unknown_job__is_refused(world: World, job: int) -> None:

@@ -62,6 +62,26 @@ contract PaymentsTest is Street {
         assertEq(coin.balanceOf(address(escrow)), _cost(16_000) - 4 * _net(1_000), "nothing twice");
     }
 
+    function test_endAssignment__before_what_is_settled_or_later_than_now__is_refused() external {
+        uint40 opened = _now();
+        _serve(0, 1_000);
+        uint40[2] memory wrong = [opened + 999, _now() + 1];
+        for (uint256 i = 0; i < wrong.length; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    IJobEscrow.JobEscrow_TimeOutOfBounds.selector,
+                    wrong[i],
+                    opened + 1_000,
+                    block.timestamp
+                )
+            );
+            vm.prank(address(placements));
+            escrow.endAssignment(serving[0], wrong[i]);
+        }
+        vm.prank(address(placements));
+        escrow.endAssignment(serving[0], opened + 1_000);
+    }
+
     function test_deliver__by_anyone_but_the_escrow__is_refused() external {
         address[4] memory others = [address(this), CSP, _holder(1), address(placements)];
         for (uint256 i = 0; i < others.length; ++i) {

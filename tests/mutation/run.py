@@ -280,6 +280,7 @@ def _report(groups: list[Group], known: dict[str, dict[str, Any]], *, strict: bo
     every = {m.key: m for g in groups for p in g.files for m in mutants(p, (ROOT / p).read_text())}
     # Keys don't hold places, so outcomes of faults that are still possible stay, also when other lines have changed.
     current = {key: result for key, result in known.items() if key in every}
+    _store(current)
     lines = [
         "# Mutation test of the money contracts",
         "",
