@@ -187,6 +187,7 @@ contract OraclePayTest is OracleWorld {
 
     function test_claim__refused_after_an_earlier_payment__owes_what_the_refused_one_was() external {
         token.mint(address(pay), 1e12);
+        uint256 before = 0;
         for (uint64 epoch = 0; epoch < 4; ++epoch) {
             _tell(0, 1000 * (epoch + 1), 1000 * (epoch + 1));
             _publish(epoch);
@@ -194,9 +195,13 @@ contract OraclePayTest is OracleWorld {
             // Paid twice, refused, and paid with what was refused.
             if (epoch == 2) token.block_(_member(0));
             if (epoch == 3) token.block_(address(0xBAD));
+            uint256 kept = pay.reserve();
             pay.claim(_members(0, 1, 2, 3));
-            assertEq(token.balanceOf(_member(0)), epoch == 2 ? 2 * PRICE : PRICE * (epoch + 1));
-            assertEq(pay.dutyOf(_member(0)).owed, epoch == 2 ? PRICE : 0);
+            uint256 paid = epoch == 2 ? 2 * PRICE : PRICE * (epoch + 1);
+            assertEq(token.balanceOf(_member(0)), paid);
+            assertEq(pay.dutyOf(_member(0)).owed, PRICE * (epoch + 1) - paid);
+            assertEq(kept - pay.reserve(), paid - before, "what was paid is no longer kept");
+            before = paid;
         }
     }
 
