@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from chain.network import Network
-from cli.chain_options import TICK
 from cli.licence_pay import MAX_GAS
+from cli.report_leaves import TICK_OPTION, newest_leaves
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
 from operations.licences import files, rewarding, views
-from operations.licences.rewarding import FoundLeaf
 from operations.plans import Outcome, Plan
-from oracle.ground.merkle import Tree
-from settlement.keeping.trees import TreeUnavailable
+from oracle.ground.ids import KIND_LICENCE
 
 _NUMBERS = click.argument("numbers", metavar="[LICENCE]...", type=click.IntRange(min=1), nargs=-1)
 _ORACLE = click.option(
     "--oracle", "oracles", multiple=True, metavar="URL", help="Fetch the newest final reports' evidence there."
-)
-_TICK = click.option(
-    "--tick", type=click.IntRange(min=1), default=TICK, show_default=True, help="The network's, in seconds."
 )
 
 
@@ -35,7 +28,7 @@ def rewards() -> None:
 @_NUMBERS
 @click.option("--holder", metavar="ADDRESS", help="Instead of numbers: all that this address holds.")
 @_ORACLE
-@_TICK
+@TICK_OPTION
 @reading_options
 def show_rewards(
     numbers: tuple[int, ...], holder: str | None, oracles: tuple[str, ...], tick: int, as_json: bool, **given: Any
@@ -47,7 +40,7 @@ def show_rewards(
     network = open_reading(given)
     found = views.held_by(network, address) if address else [views.of(network, one) for one in numbers]
     token, told = rewarding.token_of(network), rewarding.rewards_of(network, found)
-    leaves = _leaves(network, [one.licence for one in told], oracles, tick)
+    leaves = newest_leaves(network, KIND_LICENCE, [one.licence for one in told], oracles, tick) if oracles else {}
     if as_json:
         show_json([rewarding.as_json(one) for one in told])
         return
@@ -64,7 +57,7 @@ def show_rewards(
 @_NUMBERS
 @click.option("--to", metavar="ADDRESS", help="Have it minted there; the key must hold the licences.")
 @_ORACLE
-@_TICK
+@TICK_OPTION
 @MAX_GAS
 @signing_options
 def claim_rewards(
@@ -77,7 +70,7 @@ def claim_rewards(
 
     def build() -> Plan:
         wanted = list(numbers) or [one.id for one in views.held_by(network, sending.address)]
-        leaves = _leaves(network, wanted, oracles, tick)
+        leaves = newest_leaves(network, KIND_LICENCE, wanted, oracles, tick) if oracles else {}
         return rewarding.claiming(network, sending.address, numbers, leaves, recipient, max_gas)
 
     def told(outcome: Outcome) -> None:
@@ -87,18 +80,3 @@ def claim_rewards(
 
     wish = {"do": "licence rewards", "at": network.rewards.address, "licences": list(numbers), "to": recipient}
     sending.run(wish, build, told)
-
-
-def _leaves(network: Network, wanted: Sequence[int], oracles: Sequence[str], tick: int) -> Mapping[int, FoundLeaf]:
-    """Leaves of the last two final reports, where oracles are named to fetch their evidence from."""
-    if not oracles:
-        return {}
-    from cli.keeper_trees import EvidenceTrees  # what recomputes reports takes its time to load
-
-    source, trees = EvidenceTrees(network, tick, oracles), dict[int, Tree]()
-    for epoch, root in rewarding.final_reports(network):
-        try:
-            trees[epoch] = source.tree(epoch, root)
-        except TreeUnavailable as error:
-            click.echo(f"epoch {epoch}: {error}", err=True)
-    return rewarding.leaves_in(trees, wanted)

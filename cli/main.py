@@ -46,6 +46,7 @@ _COMMANDS = {
     "deeploy": "Jobs on a network that speaks Ratio1's Deeploy API.",
     "demo": "A whole network on this machine, in about two minutes.",
     "deploy": "Deploy a network's contracts, give the roles, check all.",
+    "duty": "What oracles are paid for their duty; show and claim it.",
     "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
     "job": "Create, change, leave and account for jobs.",
     "keeper": "Settle, pay and close, for everybody; anyone may.",

@@ -16,9 +16,8 @@ from operations.licences.claiming import NothingToClaim, PaymentsWait
 from operations.licences.linking import NotHolder
 from operations.licences.views import Licence
 from operations.plans import Plan, PlannedCall
+from operations.report_leaves import FoundLeaf
 from operations.tokens import Token
-from oracle.ground.ids import KIND_LICENCE
-from oracle.ground.merkle import Tree
 
 _KIND: Final = {"standard": 1, "master": 2, "genesis": 3}
 _CLAIM: Final = 140_000
@@ -49,17 +48,6 @@ class Reward:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FoundLeaf:
-    """A licence's leaf in a final report's tree."""
-
-    epoch: int
-    licence: int
-    earned: int
-    accounted: int
-    proof: tuple[bytes, ...]
-
-
 def token_of(network: Network) -> Token:
     """What rewards are paid in."""
     return tokens.read(network, network.chain.call(network.rewards.functions.token()))
@@ -86,24 +74,6 @@ def rewards_of(network: Network, licences: Sequence[Licence]) -> list[Reward]:
     ]
 
 
-def leaves_in(trees: Mapping[int, Tree], licences: Sequence[int]) -> dict[int, FoundLeaf]:
-    """Each licence's leaf in the newest of these trees that has one. Pure."""
-    found: dict[int, FoundLeaf] = {}
-    for epoch in sorted(trees, reverse=True):
-        for place, leaf in enumerate(trees[epoch].leaves):
-            if leaf.kind == KIND_LICENCE and leaf.id in licences and leaf.id not in found:
-                proof = tuple(trees[epoch].proof(place))
-                found[leaf.id] = FoundLeaf(epoch, leaf.id, leaf.earned, leaf.accounted, proof)
-    return found
-
-
-def final_reports(network: Network) -> list[tuple[int, bytes]]:
-    """Epoch and root of the last two final reports, as far as there are; settling takes no other."""
-    functions = network.attestations.functions
-    told = [network.chain.call(one) for one in (functions.previousFinal(), functions.lastFinal())]
-    return [(int(epoch), bytes(root)) for epoch, root, since in told if since]
-
-
 def claiming(
     network: Network,
     key: str,
@@ -122,13 +92,13 @@ def claiming(
     functions = network.rewards.functions
     settles = [
         PlannedCall.of(
-            f"settle the reward of licence {one.licence} by the report of epoch {one.epoch}",
-            functions.settle(one.epoch, one.licence, one.earned, one.accounted, list(one.proof)),
+            f"settle the reward of licence {one.id} by the report of epoch {one.epoch}",
+            functions.settle(one.epoch, one.id, one.earned, one.accounted, list(one.proof)),
         )
         for one in (leaves[view.id] for view in found if view.id in leaves)
-        if one.earned > _booked(network, one.licence)
+        if one.earned > _booked(network, one.id)
     ]
-    settled = {leaves[view.id].licence for view in found if view.id in leaves and settles}
+    settled = {view.id for view in found if view.id in leaves and settles}
     if to is not None and (foreign := [one for one in found if one.holder.lower() != key.lower()]):
         raise NotHolder(
             f"{key} doesn't hold licence {foreign[0].id}, {foreign[0].holder} does: without --to its reward goes there"

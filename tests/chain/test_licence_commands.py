@@ -11,6 +11,7 @@ import pytest
 
 from node.running.offers import read_offers
 from operations.licences import rewarding, views
+from operations.report_leaves import leaves_in
 from oracle.ground.ids import KIND_LICENCE, show_assignment
 from oracle.ground.leaves import Leaf
 from orchestrator.wire.polling import SignedOffer
@@ -266,7 +267,7 @@ def test_rewards__leaf_of_a_final_report__is_settled_and_claimed(world: LicenceW
     world.until(world.now + 100)
     epoch = world.epoch_of(world.now)
     tree = world.publish(epoch, [Leaf(KIND_LICENCE, number, 60, 80)])
-    leaves = rewarding.leaves_in({epoch: tree}, [number])
+    leaves = leaves_in({epoch: tree}, KIND_LICENCE, [number])
     plan = rewarding.claiming(world.network, world.holder.address, [number], leaves, None, 8_000_000)
     assert [one.label.split()[0] for one in plan.calls] == ["settle", "claim"]
     (leaf,) = leaves.values()

@@ -50,8 +50,8 @@ class Wanted:
 
 
 class Play(Compared):
-    """One example. `lawful`: nothing happens that lets a keeper's ways change amounts: no lies, no early closing, and
-    nothing is released before what was raised is settled."""
+    """One example. `lawful`: nothing happens that lets a keeper's ways change amounts: no lies, no early closing,
+    nothing is released before what was raised is settled, and whom no keeper serves sees to his own last leaf."""
 
     def __init__(self, stage: Stage, history: History, visits: Sequence[Visit], lawful: bool = False) -> None:
         self.stage, self.world = stage, stage.world
@@ -70,6 +70,8 @@ class Play(Compared):
         self.blocks = 0
         self.next = 0
         """When the block is mined whose transactions are being made."""
+        self.seen_to = -1
+        """The last report in which those who serve no more looked for their leaves."""
         self.told: list[str] = []
         """What happened, for people who look into an example."""
 
@@ -78,7 +80,8 @@ class Play(Compared):
         self._begin()
         for time, acts in sorted(self._timeline().items()):
             self.next = time
-            self._block(time, [act for each in acts for act in each()])
+            own = self._last_leaves() if self.lawful else []
+            self._block(time, own + [act for each in acts for act in each()])
         self._end()
         return self._final()
 
@@ -459,6 +462,22 @@ class Play(Compared):
             function = world.escrow.settleAndClaim if claims else world.escrow.settle
             call = function(epoch, leaf.id, leaf.earned, leaf.accounted, list(tree.proof(place)))
             acts.append(Act(world.keeper, call, self._settle(epoch, [leaf], claims)))
+        return acts
+
+    def _last_leaves(self) -> list[Act]:
+        """Settles leaves that raise what is settled to its end: these are in no later report, or in few."""
+        model, world = self.model, self.world
+        final = model.reports.at(self.next).final
+        if not final or final[-1].epoch == self.seen_to:
+            return []
+        self.seen_to = epoch = final[-1].epoch
+        tree, acts = self.trees[epoch], []
+        for place, leaf in enumerate(tree.leaves):
+            one = model.accounts.get(leaf.id)
+            if one is None or leaf.earned <= one.earned or one.through < min(one.closed_at, model.job_of(leaf.id).stop):
+                continue
+            call = world.escrow.settle(epoch, leaf.id, leaf.earned, leaf.accounted, list(tree.proof(place)))
+            acts.append(Act(world.keeper, call, self._settle(epoch, [leaf])))
         return acts
 
     def _settle(self, epoch: int, leaves: Sequence[Leaf], claims: bool = False) -> Callable[[int], None]:
