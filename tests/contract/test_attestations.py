@@ -8,7 +8,7 @@ import pytest
 from oracle.ground.typed_data import EpochReport
 from oracle.signing.compact import CURVE_ORDER
 from oracle.signing.signer import derive
-from tests.contract.world import SEED, TIMING, ZERO_ROOT, World, end_of, joined, oracles, refused
+from tests.contract.world import SEED, TIMING, ZERO_ROOT, World, end_of, joined, oracles, refused, start_of
 
 
 @pytest.fixture
@@ -38,6 +38,15 @@ def test_submit__quorum__is_pending_until_the_activation_delay_has_passed(over: 
     assert over.attestations.lastFinal().call() == [3, root("a"), final_at]
     assert over.attestations.pendingReport().call() == [0, ZERO_ROOT, 0]
     assert over.attestations.finalRoot(3).call() == root("a")
+
+
+def test_final_root__of_the_first_epoch__isn_t_there_before_its_report_is(over: World) -> None:
+    """Places that were never written read as epoch 0."""
+    for name in ("", "a"):
+        if name:
+            finalise(over, 3, name)
+        with refused("Attestations_NotFinal", epoch=0):
+            over.do(over.keeper, over.attestations.finalRoot(0))
 
 
 def test_submit__by_a_stranger__is_accepted(over: World) -> None:
@@ -148,6 +157,13 @@ def test_submit__signatures_out_of_order__is_refused(over: World) -> None:
     expected = over.committee[0].address
     with refused("Committee_SignaturesUnordered", signer=over.committee[1].address, expected=expected):
         over.submit((report, members, swapped))
+
+
+def test_submit__signature_of_the_first_member_for_another__is_refused(over: World) -> None:
+    report, _, signatures = over.signed(over.report(3), members=(0, 2, 3))
+    first = over.committee[0].address
+    with refused("Committee_SignaturesUnordered", signer=first, expected=over.committee[1].address):
+        over.submit((report, 0b1110, signatures))
 
 
 def test_submit__signatures_of_other_members_than_named__is_refused(over: World) -> None:
@@ -336,3 +352,9 @@ def test_last_progress__no_report_final__is_the_genesis(over: World) -> None:
     assert over.attestations.lastProgress().call() == TIMING.genesis
     over.wait_until(over.now + TIMING.activation_delay)
     assert over.attestations.lastProgress().call() == over.now
+
+
+def test_last_progress__report_long_after_its_epoch__counts_an_epoch_at_most(over: World) -> None:
+    finalise(over, 0, "late")
+    assert over.now > start_of(2)
+    assert over.attestations.lastProgress().call() == start_of(2)

@@ -186,6 +186,11 @@ def test_replace_committee__report_pending__drops_it(world: World) -> None:
     submit(world, 2, 2, NEXT)
 
 
+def test_replace_committee__nothing_pending__drops_nothing(world: World) -> None:
+    receipt = world.do(world.admin, world.attestations.replaceCommittee(addresses(NEXT)))
+    assert not world.network.attestations.events.ReportDropped().process_receipt(receipt, errors=DISCARD)
+
+
 def test_replace_committee__set_in_force__gets_no_grace(world: World) -> None:
     world.wait_until(end_of(2))
     world.do(world.admin, world.attestations.replaceCommittee(addresses(NEXT)))

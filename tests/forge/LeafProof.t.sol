@@ -34,6 +34,12 @@ contract LeafProofTest is Test {
         this.verify(bytes32(0), new bytes32[](2), 3, none);
     }
 
+    function test_verifyRange__place_beyond_any_tree__is_malformed() external {
+        bytes32[] memory none = new bytes32[](0);
+        vm.expectRevert(abi.encodeWithSelector(LeafProof.LeafProof_MalformedRange.selector, 1 << 64, 1));
+        this.verify(bytes32(0), new bytes32[](1), 1 << 64, none);
+    }
+
     function testFuzz_verifyRange__true_range__is_accepted(
         uint256 seed,
         uint256 size,

@@ -28,7 +28,7 @@ SIGNS = {
     "*=": ("/=",), "/=": ("*=",), "|=": ("&=", "="), "&=": ("|=", "="),
 }  # fmt: skip
 # Calls whose arguments change places without a change of what they come to.
-SYMMETRIC = ("add", "and", "eq", "max", "min", "mul", "or", "xor")
+SYMMETRIC = ("add", "and", "commutativeKeccak256", "eq", "max", "min", "mul", "or", "xor")
 # A piece of the source, by its place.
 PIECE = re.compile("\0(\\d+):(\\d+)\0")
 BINARY_ONLY = set("<>+-*/%&|")

@@ -182,7 +182,7 @@ def _campaign(groups: list[Group], last: Group, known: dict[str, dict[str, Any]]
     ends = time.monotonic() + options.minutes * 60
     lock = threading.Lock()
     work: queue.SimpleQueue[tuple[Group, Mutant, str]] = queue.SimpleQueue()
-    total = 0
+    found_work: list[tuple[Group, Mutant, str]] = []
     for group in groups:
         if options.group and group.name not in options.group:
             continue
@@ -199,8 +199,12 @@ def _campaign(groups: list[Group], last: Group, known: dict[str, dict[str, Any]]
             survived = old is not None and old["outcome"] == "survived"
             if (options.survivors and not survived) or (known_here and not options.again and not options.survivors):
                 continue
-            work.put((group, mutant, source))
-            total += 1
+            found_work.append((group, mutant, source))
+    # In any order, so that a run of so many minutes tells something of every contract.
+    random.Random(options.seed).shuffle(found_work)
+    for one in found_work:
+        work.put(one)
+    total = len(found_work)
     print(f"mutation: {total} mutants to try", flush=True)
     if total == 0:
         return
