@@ -162,8 +162,12 @@ contract TrustRegistryTest is Test {
         trust.freeze(subject, _in(FREEZE), REASON, EVIDENCE);
         trust.liftFreeze(subject);
         assertEq(trust.freezeLeft(subject), YEARLY / 2 - 2 * FREEZE);
+        (uint40 until, uint40 finalFrom, Appeal appealed) = trust.standingOf(subject, Status.None);
+        assertTrue(until == 0 && finalFrom == 0 && appealed == Appeal.None, "nothing is no status");
         vm.expectRevert(abi.encodeWithSelector(ITrustRegistry.TrustRegistry_FreezeCap.selector, 2 days, 1 days));
         trust.freeze(subject, _in(2 days), REASON, EVIDENCE);
+        trust.freeze(subject, _in(1 days), REASON, EVIDENCE);
+        assertEq(trust.freezeLeft(subject), 0, "all of it may be used");
         trust.freeze(Subjects.csp(6), _in(FREEZE), REASON, EVIDENCE);
         skip(365 days);
         assertEq(trust.freezeLeft(subject), YEARLY / 2, "all returns in a year");
