@@ -47,7 +47,10 @@ contract LicenceRewardsTest is Test {
     // Settling
 
     function test_settle__leaf_of_one_epoch__books_its_seconds() external {
-        _settle(0, 1, 700, 900);
+        world.setRoot(0, LeafProof.hash(2, 1, 700, 900));
+        vm.expectEmit(address(rewards));
+        emit ILicenceRewards.LicencesSettled(0, 1, 1);
+        rewards.settle(0, 1, 700, 900, new bytes32[](0));
         _assertBooked(1, GENESIS + EPOCH, 900, 700);
         assertEq(rewards.claimable(1), (uint256(CAP) * 700) / 10_000);
     }

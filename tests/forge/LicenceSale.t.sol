@@ -400,6 +400,9 @@ contract LicenceSaleTest is Signing {
         );
         sale.pause(LONGEST_PAUSE);
         uint256 rested = start + 2 * uint256(LONGEST_PAUSE);
+        vm.warp(start + LONGEST_PAUSE);
+        vm.expectRevert(abi.encodeWithSelector(ILicenceSale.LicenceSale_Resting.selector, rested));
+        sale.pause(LONGEST_PAUSE);
         vm.warp(rested - 1);
         vm.expectRevert(abi.encodeWithSelector(ILicenceSale.LicenceSale_Resting.selector, rested));
         sale.pause(1);

@@ -173,6 +173,20 @@ contract SwapBurnerTest is Test {
         burner.setRoute(fresh, MOST);
         vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_EmptyPair.selector, address(empty)));
         burner.observe(fresh);
+        OldDollar(fresh).mint(address(empty), 5);
+        empty.sync();
+        vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_EmptyPair.selector, address(empty)));
+        burner.observe(fresh);
+    }
+
+    function test_observe__pair_without_the_token__is_refused() external {
+        address fresh = address(new OldDollar());
+        FakePair half = exchange.create(fresh, address(token), 0);
+        burner.setRoute(fresh, MOST);
+        deal(address(token), address(half), 5);
+        half.sync();
+        vm.expectRevert(abi.encodeWithSelector(ISwapBurner.SwapBurner_EmptyPair.selector, address(half)));
+        burner.observe(fresh);
     }
 
     function test_least_out__dust__is_refused() external {

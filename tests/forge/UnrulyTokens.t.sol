@@ -23,7 +23,7 @@ import {
     ReentrantToken,
     SilentToken
 } from "./fakes/Tokens.sol";
-import {LyingToken, SurchargeToken} from "./fakes/WorseTokens.sol";
+import {LyingToken, PickyToken, SurchargeToken} from "./fakes/WorseTokens.sol";
 import {IMintable, Street} from "./Street.sol";
 
 /// @dev What each kind of unruly token does that governance wrongly admitted: docs/tokens.md in tests. Two jobs are in the unruly
@@ -339,6 +339,18 @@ contract UnrulyTokensTest is Street {
     function test_silent__returns_nothing__is_as_good_as_any() external {
         _stage(address(new SilentToken()));
         _assertWhole(BAD);
+        _assertWhole(NEIGHBOUR);
+        _assertWhole(HONEST);
+    }
+
+    function test_picky__refuses_to_move_nothing__is_never_asked_to() external {
+        _stage(address(new PickyToken()));
+        _assertWhole(BAD);
+        for (uint256 i = 0; i < 2; ++i) {
+            escrow.sendToBurn(BAD);
+            escrow.sendToProtocol(BAD);
+            escrow.withdrawRefund(BAD);
+        }
         _assertWhole(NEIGHBOUR);
         _assertWhole(HONEST);
     }

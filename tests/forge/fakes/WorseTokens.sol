@@ -16,6 +16,15 @@ contract SurchargeToken is HostileToken {
     }
 }
 
+/// @dev Refuses to move nothing, as some tokens do.
+contract PickyToken is HostileToken {
+    error PickyToken_Nothing();
+
+    function _misbehave(address, address, uint256 value) internal pure override {
+        require(value != 0, PickyToken_Nothing());
+    }
+}
+
 /// @dev Answers false, whether it moved or not, and calls somebody before it does.
 contract LyingToken is HostileToken {
     bool public lying;
