@@ -249,6 +249,17 @@ def test_settle__job_closed__pays_no_new_seconds(world: World, closed: int) -> N
     assert world.job(closed) == before
 
 
+def test_settle__assignment_closed_before_its_job_was__pays_no_new_seconds_either(world: World, job: int) -> None:
+    world.at(GENESIS + 1_500).close(TWO)
+    world.at(end_of(1)).stop(job)
+    world.publish(1, [leaf(TWO, 1_500, 1_500)])
+    world.at(world.now + SETTLE_WINDOW).close_job(job)
+    before = world.job(job)
+    world.settle(2, world.publish(2, [leaf(TWO, 1_500, 1_500)]), claim=True)
+    assert world.assignment(TWO)["earned"] == 0
+    assert world.job(job) == before
+
+
 def test_claim__job_closed__is_paid(world: World, closed: int) -> None:
     world.claim(ONE)
     assert world.balance(world.linked[0].holder.address) == net(1_900)

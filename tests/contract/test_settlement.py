@@ -268,8 +268,9 @@ def test_claim__in_parts__sums_up_to_the_whole(world: World, one: int) -> None:
 def test_send_to_protocol__without_oracle_pay__goes_to_the_burner_once(world: World, one: int) -> None:
     world.settle(0, world.publish(0, [leaf(one, 900, 950)]))
     supply = world.token.totalSupply().call()
-    for _ in range(2):
-        world.do(world.stranger, world.escrow.sendToProtocol(1))
+    for amount in (protocol_share(900), 0):
+        (sent,) = world.events("SentToProtocol", world.do(world.stranger, world.escrow.sendToProtocol(1)))
+        assert dict(sent) == {"job": 1, "token": world.network.addresses.token, "amount": amount}
         assert world.balance(world.network.addresses.burner) == protocol_share(900)
     burn = world.network.burner.functions.burn(world.network.addresses.token)
     world.do(world.stranger, burn)
