@@ -130,7 +130,7 @@ _PLACING: Final = {
     "Placements_WrongOffer": "{recovered} signed the offer, not the licence's node {node}; ask for a new one",
     "Placements_WrongTerms": "the terms shown aren't the job's; read the job again",
     "Reallocations_AlreadyClosed": "assignment {assignment} ended at {closedAt:time}; nothing to do",
-    "Reallocations_AsOfBeforeEpoch": "{asOf:time} is before the epoch's start, {startsAt:time}; name a time in it",
+    "Reallocations_AsOfBeforeEpoch": "{asOf:time} isn't after the epoch's start, {startsAt:time}; name a later time",
     "Reallocations_AsOfBeforeOpening": "{asOf:time} is before the assignment opened, {openedAt:time}; name a later "
     "time",
     "Reallocations_AsOfInFuture": "{asOf:time} is in the future (now {time:time}); name an earlier time",

@@ -24,7 +24,7 @@ struct ReallocationBatch {
 /// @param assignment whose node failed
 /// @param reason 1 missed epochs, 2 outage, each as in the job's policy; 3 the licence or its node is suspended or blacklisted; 4 declared
 /// maintenance, where the policy has any
-/// @param asOf UNIX seconds as of which the assignment closes: in the batch's epoch, not in the future, not before it opened
+/// @param asOf UNIX seconds as of which the assignment closes: after the start of the batch's epoch, not in the future, not before it opened
 struct Reallocation {
     bytes32 id;
     uint256 assignment;
@@ -117,7 +117,7 @@ interface IReallocations {
     error Reallocations_AlreadyClosed(uint256 assignment, uint40 closedAt);
     /// @notice The job has stopped (UNIX seconds); it needs no other node.
     error Reallocations_JobStopped(uint64 job, uint40 stop);
-    /// @notice The as-of time lies before the current epoch's start.
+    /// @notice The as-of time doesn't lie after the current epoch's start.
     error Reallocations_AsOfBeforeEpoch(uint40 asOf, uint256 startsAt);
     /// @notice The as-of time lies in the future.
     error Reallocations_AsOfInFuture(uint40 asOf, uint256 time);

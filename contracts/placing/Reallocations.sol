@@ -212,10 +212,11 @@ contract Reallocations is IReallocations, EIP712 {
         require(block.timestamp < stop, Reallocations_JobStopped(job, stop));
     }
 
-    /// @dev A closed past can't be rewritten: what final reports may have settled lies before the current epoch.
+    /// @dev A closed past can't be rewritten: what final reports may have settled lies before the current epoch. Nor is its first
+    /// second free: a report of the epoch before may know the assignment as open, and tells no seconds of an open window.
     function _requireInBounds(uint40 asOf, uint40 openedAt, uint64 epoch) private view {
         uint256 startsAt = _startOf(epoch);
-        require(asOf >= startsAt, Reallocations_AsOfBeforeEpoch(asOf, startsAt));
+        require(asOf > startsAt, Reallocations_AsOfBeforeEpoch(asOf, startsAt));
         require(asOf <= block.timestamp, Reallocations_AsOfInFuture(asOf, block.timestamp));
         require(asOf >= openedAt, Reallocations_AsOfBeforeOpening(asOf, openedAt));
     }

@@ -271,7 +271,7 @@ class Reallocating:
                 return f"{about}: this oracle doesn't see that, or the chain says that it is over"
             if not mine.admits(asked.as_of):
                 return f"{about}: as of {asked.as_of}, here it is from {mine.earliest} to {mine.latest}"
-            if not self.clock.start(at.number) <= asked.as_of <= now:
+            if not self.clock.start(at.number) < asked.as_of <= now:
                 return f"{about}: as of {asked.as_of}, which isn't in the epoch's past"
         return ""
 

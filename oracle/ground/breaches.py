@@ -87,7 +87,9 @@ def outage(assignment: int, policy: Policy, clock: EpochClock, epoch: int, seen:
     after_up = (seen.up & span(seen.span) & ((1 << ticks.start) - 1)).bit_length()
     earliest = max(after_up - TOLERANCE_TICKS, seen.span.start)
     latest = min(ticks.start + TOLERANCE_TICKS, ticks.stop - 1)
-    times = (clock.start(epoch) + tick * clock.tick for tick in (earliest, ticks.start, latest))
+    times = (
+        max(_first(clock, epoch), clock.start(epoch) + tick * clock.tick) for tick in (earliest, ticks.start, latest)
+    )
     return Breach(assignment, Reason.OUTAGE, *times)
 
 
@@ -105,8 +107,8 @@ def missed(
         return None
     if opened_at > clock.start(epoch - policy.missed_epochs) or seen.up & span(seen.span) or down_now(seen) is None:
         return None
-    start = clock.start(epoch)
-    return Breach(assignment, Reason.MISSED_EPOCHS, start, start, start)
+    as_of = _first(clock, epoch)
+    return Breach(assignment, Reason.MISSED_EPOCHS, as_of, as_of, as_of)
 
 
 def outcast(
@@ -116,7 +118,7 @@ def outcast(
     leaves time for an answer."""
     if not policy.answer_seconds:
         return None
-    as_of = max(since, opened_at, clock.start(epoch))
+    as_of = max(since, opened_at, _first(clock, epoch))
     return Breach(assignment, Reason.OUTCAST, as_of, as_of, as_of)
 
 
@@ -136,7 +138,7 @@ def away(
     covered = counted([each for each in declared if each[0] <= current[0]], policy.maintenance_seconds)
     if covered and covered[-1][1] >= current[1]:
         return None
-    as_of = max(current[0], opened_at, clock.start(epoch))
+    as_of = max(current[0], opened_at, _first(clock, epoch))
     return Breach(assignment, Reason.MAINTENANCE, as_of, as_of, as_of)
 
 
@@ -150,3 +152,9 @@ def request_id(chain_id: int, contract: str, assignment: int, epoch: int, reason
         uint("reason", reason, 8),
     )
     return keccak256(b"".join(word.to_bytes(32, "big") for word in words))
+
+
+def _first(clock: EpochClock, epoch: int) -> int:
+    """The first time as of which the contract closes an assignment: a second into the epoch. At its very start, the
+    report of the epoch before could have been anchored when the assignment was still open."""
+    return clock.start(epoch) + 1

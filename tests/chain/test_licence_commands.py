@@ -203,7 +203,7 @@ def test_why__reallocated_node__knows_reason_and_time(world: LicenceWorld, run: 
     world.until(world.now + 120)
     as_of = world.opened_at(served) + 30
     if world.epoch_of(as_of) < world.epoch_of(world.now):
-        as_of = world.end_of(world.epoch_of(as_of))
+        as_of = world.end_of(world.epoch_of(as_of)) + 1
     world.reallocate(served, job, as_of)
     told = run.done("licence", "why", str(number), "--json").json[0]
     assert told["reallocated"] == {"reason": "an outage", "as_of": as_of}

@@ -8,8 +8,10 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from web3.contract.contract import ContractFunction
 
 from oracle.ground.ids import pack
+from tests.contract.differential.reallocating import request
 from tests.contract.world import (
     GENESIS,
     PRICE,
@@ -323,3 +325,21 @@ def test_settle__job_ends_inside_a_policy_window__counts_up_to_its_end(world: Wo
     one = world.assign_all(job, GENESIS)[0]
     world.settle(3, world.publish(3, [leaf(one, 3_900, 4_000)]))
     assert seconds(world, one) == (3_900, 4_000, end_of(3), 100)
+
+
+def test_settle__report_from_before_its_node_was_moved__leaves_the_open_window_to_the_next(world: World) -> None:
+    """The report of epoch 1 knew the assignment as open, and told nothing of the window of three epochs. Had it been
+    closed as of that epoch's very end, settling that report would have passed over the window."""
+    policy = replace(STRICT, window_epochs=3, outage_seconds=1, answer_seconds=100)
+    (served, *_) = world.assign_all(world.create_job(policy=policy), GENESIS)
+    tree = world.publish(1, [leaf(served, 0, 0)])
+
+    def asked(as_of: int) -> ContractFunction:
+        return request(world, 1, 2, served, as_of, PRICE, policy)
+
+    with refused("Reallocations_AsOfBeforeEpoch", asOf=start_of(2), startsAt=start_of(2)):
+        world.do(world.keeper, asked(start_of(2)))
+    world.do(world.keeper, asked(start_of(2) + 1))
+    world.settle(1, tree)
+    world.settle(2, world.publish(2, [leaf(served, 2_001, 2_001)]))
+    assert seconds(world, served) == (2_001, 2_001, start_of(2) + 1, 0)

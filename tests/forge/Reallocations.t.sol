@@ -42,7 +42,7 @@ contract ReallocationsTest is ReallocatingWorld {
 
     function test_request__any_quorum__is_enough(uint256 members) external {
         members = bound(members, 0, 31);
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         bytes memory signatures = _sign(batch, members, oracleKeys);
         uint256 given = signatures.length / 64;
@@ -53,7 +53,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__carried_out_before__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         _request(r);
         _refused(r, abi.encodeWithSelector(IReallocations.Reallocations_Replayed.selector, r.id));
         r.assignment = _assign(0, 2);
@@ -61,7 +61,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__expired__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
         vm.warp(batch.expiry + 1);
@@ -72,7 +72,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__of_another_epoch__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         batch.expiry = STOP;
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
@@ -92,11 +92,11 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__committee_taken_over_or_replaced__reverts_even_in_grace() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         uint256[] memory next = _committee(4, "next");
         attestations.scheduleCommittee(_addresses(next), 7);
         vm.warp(GENESIS + 7 * EPOCH + 10);
-        r.asOf = GENESIS + 7 * EPOCH;
+        r.asOf = GENESIS + 7 * EPOCH + 1;
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         batch.committee = 1;
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
@@ -111,7 +111,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__signatures_foreign_repeated_misplaced_or_malformed__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         ReallocationEntry memory entry = _entry(r, new bytes32[](0));
         bytes memory signatures = _sign(batch, 0xf, oracleKeys);
@@ -146,7 +146,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__any_word_of_the_batch_changed__reverts(uint64 expiry, bytes32 root) external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
         expiry = uint64(bound(expiry, batch.expiry + 1, type(uint64).max));
@@ -160,7 +160,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__signed_for_another_chain__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
         vm.chainId(block.chainid + 1);
@@ -171,7 +171,7 @@ contract ReallocationsTest is ReallocatingWorld {
     // Its bounds
 
     function test_request__not_in_batch__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
         r.asOf += 1;
@@ -181,14 +181,14 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__zero_id__reverts() external {
-        _refused(_outage(0, failing, 0), abi.encodeWithSelector(IReallocations.Reallocations_ZeroId.selector));
+        _refused(_outage(0, failing, 1), abi.encodeWithSelector(IReallocations.Reallocations_ZeroId.selector));
     }
 
     function test_request__unknown_assignment__reverts() external {
         uint256[2] memory ids = [failing + 1, failing | (1 << 128)];
         for (uint256 i = 0; i < 2; ++i) {
             _refused(
-                _outage("a", ids[i], 0),
+                _outage("a", ids[i], 1),
                 abi.encodeWithSelector(IReallocations.Reallocations_UnknownAssignment.selector, ids[i])
             );
         }
@@ -198,7 +198,7 @@ contract ReallocationsTest is ReallocatingWorld {
         vm.prank(orchestrator);
         placements.closeAssignment(failing);
         _refused(
-            _outage("a", failing, 0),
+            _outage("a", failing, 1),
             abi.encodeWithSelector(
                 IReallocations.Reallocations_AlreadyClosed.selector,
                 failing,
@@ -244,19 +244,19 @@ contract ReallocationsTest is ReallocatingWorld {
             closedAt
         );
         skip(1);
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         r.asOf = closedAt + 1;
         _refused(r, closed);
         uint256 before = vm.snapshotState();
         _assign(0, 2);
-        _refused(_outage("a", failing, 0), closed);
+        _refused(_outage("a", failing, 1), closed);
         vm.revertToState(before);
-        _request(_outage("a", failing, 0));
-        _refused(_outage("b", failing, 0), closed);
+        _request(_outage("a", failing, 1));
+        _refused(_outage("b", failing, 1), closed);
         skip(policy.answerSeconds + 1);
         (, RequestState state) = reallocations.requestOf(JOB, 0);
         assertEq(uint8(state), uint8(RequestState.Forfeited));
-        _refused(_outage("b", failing, 0), closed);
+        _refused(_outage("b", failing, 1), closed);
     }
 
     function test_request__closed_by_its_node_before_the_failure_was_long_enough__reverts() external {
@@ -284,7 +284,7 @@ contract ReallocationsTest is ReallocatingWorld {
             placements.closeAssignment(failing);
             assertFalse(placements.givenUp(failing));
             _refused(
-                _outage("a", failing, 0),
+                _outage("a", failing, 1),
                 abi.encodeWithSelector(
                     IReallocations.Reallocations_AlreadyClosed.selector,
                     failing,
@@ -298,16 +298,21 @@ contract ReallocationsTest is ReallocatingWorld {
     function test_request__job_stopped__reverts() external {
         vm.warp(STOP);
         _refused(
-            _outage("a", failing, 0),
+            _outage("a", failing, 1),
             abi.encodeWithSelector(IReallocations.Reallocations_JobStopped.selector, JOB, STOP)
         );
     }
 
-    function test_request__as_of_before_the_epoch__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
-        uint256 startsAt = r.asOf;
-        r.asOf -= 1;
-        _refused(r, abi.encodeWithSelector(IReallocations.Reallocations_AsOfBeforeEpoch.selector, r.asOf, startsAt));
+    function test_request__as_of_the_epochs_start_or_before__reverts() external {
+        Reallocation memory r = _outage("a", failing, 1);
+        uint256 startsAt = r.asOf - 1;
+        for (uint256 i = 0; i < 2; ++i) {
+            r.asOf -= 1;
+            _refused(
+                r,
+                abi.encodeWithSelector(IReallocations.Reallocations_AsOfBeforeEpoch.selector, r.asOf, startsAt)
+            );
+        }
     }
 
     function test_request__as_of_in_the_future__reverts() external {
@@ -334,7 +339,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__terms_are_not_the_jobs__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         ReallocationBatch memory batch = _batch(reallocations.leafOf(r));
         ReallocationEntry memory entry = _entry(r, new bytes32[](0));
         entry.policy.cooldownSeconds = 0;
@@ -344,7 +349,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__reason_not_in_policy__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         policy.outageSeconds = 0;
         policy.missedEpochs = 0;
         policy.maintenanceSeconds = 0;
@@ -357,14 +362,14 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__maintenance__needs_a_policy_with_some() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         r.reason = 4;
         _request(r);
         assertEq(escrow.accountOf(failing).closedAt(), r.asOf);
     }
 
     function test_request__outcast__needs_a_grave_status_of_licence_or_node() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         r.reason = 3;
         bytes memory notOutcast = abi.encodeWithSelector(IReallocations.Reallocations_NotOutcast.selector, 1, _node(1));
         _refused(r, notOutcast);
@@ -376,7 +381,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__open_for_less_than_the_failure_takes__reverts() external {
-        Reallocation memory r = _outage("a", failing, 0);
+        Reallocation memory r = _outage("a", failing, 1);
         r.reason = 1;
         policy.missedEpochs = 6;
         _setPolicy();
@@ -384,7 +389,7 @@ contract ReallocationsTest is ReallocatingWorld {
         bytes memory tooSoon = abi.encodeWithSelector(IReallocations.Reallocations_TooSoon.selector, failing, earliest);
         _refused(r, tooSoon);
         vm.warp(earliest);
-        r.asOf = GENESIS + 6 * EPOCH;
+        r.asOf = GENESIS + 6 * EPOCH + 1;
         _request(r);
 
         uint256 assignment = _assign(1, 2);
@@ -399,16 +404,16 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_request__within_cooldown__reverts() external {
-        _request(_outage("a", failing, 0));
+        _request(_outage("a", failing, 1));
         uint40 until = uint40(vm.getBlockTimestamp() + policy.cooldownSeconds);
         uint256 assignment = _assign(0, 2);
         vm.warp(until - 1);
         _refused(
-            _outage("b", assignment, 0),
+            _outage("b", assignment, 1),
             abi.encodeWithSelector(IReallocations.Reallocations_CoolingDown.selector, JOB, 0, until)
         );
         vm.warp(until);
-        _request(_outage("b", assignment, 0));
+        _request(_outage("b", assignment, 1));
     }
 
     // Many
@@ -417,8 +422,8 @@ contract ReallocationsTest is ReallocatingWorld {
         uint256 other = _assign(1, 2);
         skip(policy.outageSeconds);
         Reallocation[] memory rs = new Reallocation[](3);
-        rs[0] = _outage("a", failing, 0);
-        rs[1] = _outage("b", failing + 7, 0);
+        rs[0] = _outage("a", failing, 1);
+        rs[1] = _outage("b", failing + 7, 1);
         rs[2] = _outage("c", other, 500);
         (ReallocationBatch memory batch, ReallocationEntry[] memory entries) = _tree(rs);
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
@@ -438,7 +443,7 @@ contract ReallocationsTest is ReallocatingWorld {
         uint256 other = _assign(1, 2);
         skip(policy.outageSeconds);
         Reallocation[] memory rs = new Reallocation[](2);
-        rs[0] = _outage("a", failing, 0);
+        rs[0] = _outage("a", failing, 1);
         rs[1] = _outage("b", other, 500);
         (ReallocationBatch memory batch, ReallocationEntry[] memory entries) = _tree(rs);
         bytes memory signatures = _sign(batch, MEMBERS, oracleKeys);
@@ -455,7 +460,7 @@ contract ReallocationsTest is ReallocatingWorld {
     function test_requestMany__skipped_while_cooling_down__can_be_tried_again() external {
         policy.cooldownSeconds = 100;
         _setPolicy();
-        _request(_outage("a", failing, 0));
+        _request(_outage("a", failing, 1));
         policy.outageSeconds = 50;
         _setPolicy();
         uint256 assignment = _assign(0, 2);
@@ -473,7 +478,7 @@ contract ReallocationsTest is ReallocatingWorld {
 
     function test_requestMany__not_signed__reverts_whole() external {
         Reallocation[] memory rs = new Reallocation[](1);
-        rs[0] = _outage("a", failing, 0);
+        rs[0] = _outage("a", failing, 1);
         (ReallocationBatch memory batch, ReallocationEntry[] memory entries) = _tree(rs);
         vm.expectRevert(abi.encodeWithSelector(ICommittee.Committee_QuorumNotReached.selector, 0, QUORUM));
         reallocations.requestMany(batch, 0, "", entries);
@@ -500,7 +505,7 @@ contract ReallocationsTest is ReallocatingWorld {
     // The answer
 
     function test_answer__by_the_deadline__opens_a_new_assignment() external {
-        _request(_outage("a", failing, 0));
+        _request(_outage("a", failing, 1));
         skip(policy.answerSeconds);
         uint256 expected = AssignmentIds.pack(JOB, 0, 2);
         vm.expectEmit(address(placements));
@@ -519,7 +524,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_answer__with_the_failed_licence__reverts_until_cooldown_ends() external {
-        _request(_outage("a", failing, 0));
+        _request(_outage("a", failing, 1));
         uint40 until = uint40(vm.getBlockTimestamp() + policy.cooldownSeconds);
         _assignRefused(1, abi.encodeWithSelector(IPlacements.Placements_LicenceCoolingDown.selector, 1, until));
         uint256 second = _assign(0, 2);
@@ -532,7 +537,7 @@ contract ReallocationsTest is ReallocatingWorld {
     }
 
     function test_answer__too_late__slot_stays_empty_until_the_csp_reopens_it() external {
-        _request(_outage("a", failing, 0));
+        _request(_outage("a", failing, 1));
         uint40 deadline = uint40(vm.getBlockTimestamp() + policy.answerSeconds);
         vm.prank(csp);
         vm.expectRevert(abi.encodeWithSelector(IReallocations.Reallocations_NotForfeited.selector, JOB, 0));

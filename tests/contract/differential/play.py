@@ -324,9 +324,9 @@ class Play(Compared):
             return []
         key = running[event.how % len(running)]
         account, place = self.model.accounts[key], unpack(key)[:2]
-        first = max(self.clock.start(self.clock.epoch_at(now)), account.opened_at)
+        first = max(self.clock.start(self.clock.epoch_at(now)) + 1, account.opened_at)
         last = self.wanted.get(place)
-        if now <= account.opened_at or (last is not None and now < last.cooldown_ends):
+        if now < first or now <= account.opened_at or (last is not None and now < last.cooldown_ends):
             return []
         as_of = first + event.who * (now - first) // 59
         policy = self.model.job_of(key).policy

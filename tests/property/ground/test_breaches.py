@@ -35,6 +35,8 @@ TICKS, TICK = 30, 10
 CLOCK = EpochClock(1_000, TICKS * TICK, TICK)
 EPOCH = 4
 BEGIN = CLOCK.start(EPOCH)
+FIRST = BEGIN + 1
+"""As of when an assignment may be closed at the earliest."""
 MASKS = st.integers(0, (1 << TICKS) - 1)
 
 
@@ -63,7 +65,7 @@ def naive(seen: Seen, seconds: int) -> Breach | None:
         return None
     earliest = max(after_up - TOLERANCE_TICKS, seen.span.start)
     latest = min(down[0] + TOLERANCE_TICKS, down[-1])
-    return Breach(5, Reason.OUTAGE, *(BEGIN + tick * TICK for tick in (earliest, down[0], latest)))
+    return Breach(5, Reason.OUTAGE, *(max(FIRST, BEGIN + tick * TICK) for tick in (earliest, down[0], latest)))
 
 
 @given(sights(), st.integers(0, 12 * TICK))
@@ -72,9 +74,9 @@ def test_outage__any_ticks__is_what_the_words_say(seen: Seen, seconds: int) -> N
     assert found == naive(seen, seconds)
     if found is not None:
         newest = BEGIN + (seen.newest + 1) * TICK
-        assert BEGIN <= found.earliest <= found.as_of <= found.latest < newest
+        assert BEGIN < found.earliest <= found.as_of <= found.latest < newest
         # Never earlier than the policy allows, by ticks that were seen.
-        assert newest - found.as_of >= seconds
+        assert newest - (BEGIN if found.as_of == FIRST else found.as_of) >= seconds
 
 
 @given(sights(), st.integers(0, TICKS - 1))
@@ -97,7 +99,7 @@ def test_missed__whole_epochs_and_this_one_so_far__are_all_without_up_time(
     never = now_down is not None and not any(seen.up >> tick & 1 for tick in seen.span)
     served = opened_at + epochs * CLOCK.length <= BEGIN
     wanted = 0 < epochs <= silent and never and served
-    assert found == (Breach(5, Reason.MISSED_EPOCHS, BEGIN, BEGIN, BEGIN) if wanted else None)
+    assert found == (Breach(5, Reason.MISSED_EPOCHS, FIRST, FIRST, FIRST) if wanted else None)
 
 
 def test_was_silent__half_seen__is_not_enough() -> None:
@@ -107,7 +109,8 @@ def test_was_silent__half_seen__is_not_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("since", "opened_at", "as_of"), [(0, 0, BEGIN), (BEGIN + 7, 0, BEGIN + 7), (0, BEGIN + 9, BEGIN + 9)]
+    ("since", "opened_at", "as_of"),
+    [(0, 0, FIRST), (BEGIN, BEGIN, FIRST), (BEGIN + 7, 0, BEGIN + 7), (0, BEGIN + 9, BEGIN + 9)],
 )
 def test_outcast__as_of__is_in_the_epoch_and_after_the_opening(since: int, opened_at: int, as_of: int) -> None:
     assert outcast(5, Policy(), CLOCK, EPOCH, opened_at, since) == Breach(5, Reason.OUTCAST, as_of, as_of, as_of)
@@ -155,8 +158,8 @@ def test_away__maintenance_now__asks_only_where_it_outlasts_what_counts(
     uncounted = current is not None and sum(b - a for a, b in declared if a <= current[0]) > most
     assert (found is not None) == uncounted
     if found is not None and current is not None:
-        assert found.earliest == found.as_of == found.latest == max(current[0], opened_at, BEGIN)
-        assert found.as_of <= now
+        assert found.earliest == found.as_of == found.latest == max(current[0], opened_at, FIRST)
+        assert found.as_of <= max(now, FIRST)
     assert away(5, Policy(maintenance_seconds=0), CLOCK, EPOCH, opened_at, declared, now) is None
 
 
