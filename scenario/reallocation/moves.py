@@ -224,7 +224,8 @@ class _World:
     def _down_since(self, slot: _Slot, as_of: int) -> int:
         """When the outage began that is asked about as of then, where it goes back beyond its epoch."""
         epoch = self.clock.epoch_at(as_of)
-        since = as_of
+        # A request is as of a second into its epoch at the earliest, wherever the outage began.
+        since = self.clock.start(epoch) if as_of == self.clock.start(epoch) + 1 else as_of
         while since == self.clock.start(epoch) and since > max(slot.opened_at, self.plan.starts_at):
             epoch -= 1
             seen = self._seen(slot, epoch, self.clock.ticks_per_epoch - 1)
