@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -53,6 +54,9 @@ class Anvil:
         if timestamp is not None:
             arguments += ["--timestamp", str(timestamp)]
         self._log = log.open("a") if log else None
+        # Old states go to disk, gigabytes in a long run, and one that is killed leaves them in the user's home.
+        self._states = tempfile.TemporaryDirectory(prefix="epochal-anvil-", ignore_cleanup_errors=True)
+        arguments += ["--cache-path", self._states.name]
         self._process = subprocess.Popen(
             [*arguments, *extra],
             stdin=subprocess.DEVNULL,
@@ -99,6 +103,7 @@ class Anvil:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._states.cleanup()
         if self._log:
             self._log.close()
             self._log = None
