@@ -302,11 +302,11 @@ def test_request__epoch_without_up_time__is_asked_for_at_the_next_ones_start(pla
     now, start = CLOCK.start(2) + 80, CLOCK.start(2)
     place.reach(now)
     assert list(place.watches[0].breaches(2, now).values()) == [
-        Breach(place.assignment(5), Reason.MISSED_EPOCHS, start, start, start)
+        Breach(place.assignment(5), Reason.MISSED_EPOCHS, start + 1, start + 1, start + 1)
     ]
     (wanted,) = place.agree(now)
     (told,) = place.bring(wanted)
-    assert (told["assignment"], told["reason"], told["asOf"]) == (place.assignment(5), 1, start)
+    assert (told["assignment"], told["reason"], told["asOf"]) == (place.assignment(5), 1, start + 1)
 
 
 def test_breaches__whole_network_silent__are_none(place: Place) -> None:
