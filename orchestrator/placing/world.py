@@ -20,6 +20,7 @@ class World:
     numbers    of each slot: its next attempt's number
     sent       of each attempt's key: what the journal says of its transaction
     unsettled  slots with a transaction of a former attempt at the same generation that may still be carried out
+    listening_until  UNIX seconds; nobody is asked anew before, since nodes that serve may not have been heard yet
     """
 
     orchestrator: str
@@ -33,6 +34,7 @@ class World:
     numbers: Mapping[Place, int] = field(default_factory=dict)
     sent: Mapping[str, Sent] = field(default_factory=dict)
     unsettled: frozenset[Place] = frozenset()
+    listening_until: int = 0
 
     def resources(self, job: int) -> Resources:
         """Of one replica of a job; nothing while its intent isn't known."""
@@ -86,7 +88,7 @@ def advance(world: World, rules: Rules, now: int) -> list[tuple[Place, Step]]:
         slot = world.slots.get(place)
         if slot is None or place[0] not in world.jobs:
             continue  # not read from the chain yet
-        if attempt is None and wish is None and not slot.vacant:
+        if attempt is None and (now < world.listening_until or (wish is None and not slot.vacant)):
             continue
         world = replace(world, attempts=attempts)
         candidates = world.candidates()

@@ -72,12 +72,16 @@ class Desk:
         self._checkpoint = checkpoint
         self._intent_of: dict[bytes, bytes] = {}
         self._tried: dict[bytes, set[bytes]] = {}
+        self._listening_until = 0
 
     # The chain
 
     def looked(self, snapshot: Snapshot, now: int) -> None:
         """The chain was read."""
         with self.lock, self.store.changes():
+            if self.snapshot is None:
+                # Before, polls were refused: whoever polls first would be given every slot that waits.
+                self._listening_until = now + self.poll_seconds + 1
             self.snapshot = snapshot
             for place, slot in snapshot.slots.items():
                 request = slot.request
@@ -137,6 +141,7 @@ class Desk:
                 numbers=dict(store.numbers),
                 sent=sent,
                 unsettled=self._unsettled(snapshot),
+                listening_until=self._listening_until,
             )
 
     def _unsettled(self, snapshot: Snapshot) -> frozenset[Place]:

@@ -77,12 +77,12 @@ def opened(stage: Stage, path: Path, environment: Mapping[str, str] = ENVIRONMEN
     return Notifier(stage.world.network, load(path), environment, QUICK)
 
 
-async def told(notifier: Notifier, target: Receiver, kinds: set[Kind]) -> dict[str, dict[str, Any]]:
+async def told(notifier: Notifier, target: Receiver, kinds: set[Kind], within: float = 15) -> dict[str, dict[str, Any]]:
     """Run until these kinds came; the last notice of each."""
     stop = asyncio.Event()
     running = asyncio.create_task(notifier.run(stop))
     try:
-        await until(lambda: running.done() or kinds <= {json.loads(one.body)["kind"] for one in target.came})
+        await until(lambda: running.done() or kinds <= {json.loads(one.body)["kind"] for one in target.came}, within)
     finally:
         stop.set()
         await running
@@ -239,10 +239,11 @@ async def test_run__process_killed_again_and_again__every_notice_arrives_under_o
             if len(taken) == len(wanted):
                 break
         notifier = opened(stage, path)
-        await told(notifier, hook, wanted)
+        # What the killed processes tried in vain waits as long as they were to wait: 2, 4, 8, 16 s.
+        await told(notifier, hook, wanted, 60)
         stop = asyncio.Event()
         running = asyncio.create_task(notifier.run(stop))
-        await until(lambda: running.done() or not notifier.queue.counts()[State.WAITING])
+        await until(lambda: running.done() or not notifier.queue.counts()[State.WAITING], 60)
         stop.set()
         await running
         assert notifier.queue.counts()[State.DELIVERED] == len(wanted)

@@ -49,11 +49,16 @@ def nodes_of(town: Town, count: int) -> list[Node]:
     return [Node(town, town.serving[name]) for name in NAMES[:count]]
 
 
+def make_known(orchestrator: Process, nodes: list[Node]) -> None:
+    drive(orchestrator, nodes, lambda: all(node.answer for node in nodes))
+
+
 def test_job__created__is_proposed_accepted_assigned_and_spread(town: Town, orchestrator: Process) -> None:
     nodes = nodes_of(town, 3)
     nodes[0].accepts = False
     intent = from_document(document("spread", replicas=2))
     orchestrator.bring(intent)
+    make_known(orchestrator, nodes)
     job = town.create_job(intent, orchestrator.address)
 
     drive(orchestrator, nodes, lambda: town.served_by(job, 0) and town.served_by(job, 1), 40)
@@ -93,6 +98,26 @@ def test_reallocation__delivered_twice_late_and_for_an_unknown_id__is_answered_o
     assert town.assigned(orchestrator.address) == [pack(job, 0, 1), pack(job, 0, 2)]
     with pytest.raises(Refusal, match="Idempotency-Key is ''"):
         orchestrator.post("/v1/reallocations", json.dumps(notice.to_json()).encode())
+
+
+def test_orchestrator__back_with_a_job_waiting__hears_the_others_before_it_asks_the_first(
+    town: Town, tmp_path: Path
+) -> None:
+    nodes = nodes_of(town, 3)
+    orchestrator = Process(town, tmp_path, "back")
+    try:
+        intent = from_document(document("waiting", replicas=3))
+        orchestrator.bring(intent)
+        orchestrator.kill()
+        job = town.create_job(intent, orchestrator.address)
+
+        orchestrator.start()
+        nodes[0].poll(orchestrator)
+        drive(orchestrator, nodes, lambda: all(town.served_by(job, slot) for slot in range(3)))
+
+        assert {town.served_by(job, slot) for slot in range(3)} == {node.licence for node in nodes}
+    finally:
+        orchestrator.kill()
 
 
 @pytest.mark.parametrize(
@@ -264,6 +289,7 @@ def test_update_and_scale__through_the_same_interface__roll_slot_by_slot(town: T
     second = from_document(document("rolled", replicas=2, env={"VERSION": "2"}))
     other_policy = Policy(**{**_fields(POLICY), "target_ppm": 990_000})
     orchestrator.bring(first)
+    make_known(orchestrator, nodes)
     job = town.create_job(first, orchestrator.address)
     drive(orchestrator, nodes, lambda: _ready(orchestrator, job))
     csp = LocalSigner(key_of("csp"))
