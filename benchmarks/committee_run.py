@@ -39,7 +39,7 @@ from oracle.telemetry.store.opening import open_store
 from scenario.market import JobSpec, key_of, oracle_signers
 from scenario.network.fleet import Ports
 from scenario.network.world import gas_key
-from settlement.keeper import Keeper
+from scenario.settler import Settler
 
 EPOCH: Final = 1
 """The one that is measured: accounts exist already, as on every day but the first."""
@@ -154,7 +154,7 @@ def _attest_first(crowd: Crowd, members: Sequence[Member]) -> None:
     """Report the epoch before, in which nobody was observed, and wait until that is final."""
     _end(crowd, EPOCH - 1)
     signed = agree_on(EPOCH - 1, members)
-    keeper = Keeper(crowd.network, crowd.sender, Wallet(crowd.network.chain, key_of("keeper")))
+    keeper = Settler(crowd.network, crowd.sender, Wallet(crowd.network.chain, key_of("keeper")))
     crowd.sender.at(CLOCK.end(EPOCH - 1) + SETTLE_DELAY + _ACTIVATION)
     keeper.attest(signed.draft.report, signed.signers, signed.signatures)
     crowd.sender.at(crowd.sender.now + _ACTIVATION).send([])

@@ -33,8 +33,8 @@ from scenario.reallocation.facts import Moves
 from scenario.reallocation.figures import Told, told
 from scenario.reallocation.files import Rows, comparable, write_moves
 from scenario.reallocation.moves import plan_moves
+from scenario.settler import Settler
 from scenario.timeline import Event, Timeline
-from settlement.keeper import Keeper
 from settlement.money import Rates
 
 # Blocks only when asked for, in the order of arrival, finalized two blocks behind the head, gas for nothing.
@@ -196,7 +196,7 @@ class _Replay:
     def _ready(self) -> None:
         """What begin and resume share: oracles, keeper, the things that happen at exact times."""
         self.network = self.market.network
-        self.keeper = Keeper(self.network, self.timeline, Wallet(self.chain, key_of("keeper")))
+        self.keeper = Settler(self.network, self.timeline, Wallet(self.chain, key_of("keeper")))
         self.rates = Rates(
             self.options.price,
             self.options.epoch_length,

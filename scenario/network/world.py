@@ -22,7 +22,7 @@ from oracle.signing.signer import LocalSigner
 from scenario import audit
 from scenario.market import KYC, JobSpec, Market, Serving, key_of, oracle_signers
 from scenario.network.options import PRICE, PROTOCOL_SHARE_PPM, TICK, NetworkOptions
-from settlement.keeper import Keeper
+from scenario.settler import Settler
 
 GWEI: Final = 10**9
 _ANVIL: Final = ("--no-mining", "--order", "fifo", "--slots-in-an-epoch", "1", "--base-fee", "0", "--gas-price", "0")
@@ -71,9 +71,9 @@ class World:
         """The newest block."""
         return self.chain.block("latest")
 
-    def keeper(self) -> Keeper:
+    def keeper(self) -> Settler:
         """A keeper with fresh nonces: a reorg may have taken some back."""
-        return Keeper(self.network, LiveSender(self.chain), Wallet(self.chain, key_of("keeper")))
+        return Settler(self.network, LiveSender(self.chain), Wallet(self.chain, key_of("keeper")))
 
     def assign(self) -> None:
         """Place every node, once a block lies inside the job's window."""

@@ -8,7 +8,7 @@ from hashlib import sha256
 
 from oracle.ground.ids import show_assignment
 from oracle.ground.leaves import Leaf
-from settlement.plan import RangeCall
+from settlement.planning.ranges import RangeCall
 
 
 class Kind(StrEnum):

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.merkle import Tree
-from settlement.plan import RangeCall, pack_leaf
 from settlement.planning import gas
+from settlement.planning.ranges import RangeCall, pack_leaf
 
 MAX_LEAVES = 1_000
 """A range's calldata stays far below what nodes take of one transaction."""

@@ -25,8 +25,8 @@ from oracle.telemetry.store.bitmaps import BitmapStore
 from oracle.telemetry.store.opening import open_store
 from oracle.telemetry.store.records import Kind
 from scenario.market import JobSpec, Market, Serving, key_of, oracle_signers
+from scenario.settler import Settler
 from scenario.timeline import Event, Timeline
-from settlement.keeper import Keeper
 
 STEPPED = "--no-mining --order fifo --slots-in-an-epoch 1 --disable-block-gas-limit --base-fee 0 --gas-price 0".split()
 GENESIS = 1_700_000_000
@@ -92,7 +92,7 @@ class Town:
             Event(opened, lambda slot=slot: market.assign(at.job, slot, 1, at.nodes[slot], terms))
             for slot, opened in enumerate(OPENED)
         )
-        self.keeper = Keeper(self.network, self.timeline, self.wallet("keeper"))
+        self.keeper = Settler(self.network, self.timeline, self.wallet("keeper"))
         self.stores: dict[int, BitmapStore] = {}
         self.members = [self.member(index) for index in range(4)]
 

@@ -22,7 +22,7 @@ import sys
 sys.modules["solcx"] = None
 from oracle.committee.anchor import AnchorReader
 from oracle.service.chain_roster import ChainRoster
-from settlement.keeper import Keeper
+from settlement.keeping.executor import Executor
 from chain.errors import decode_revert
 from chain.network import Network
 assert Network.job and type(decode_revert("call", "0x" + "e7" * 4)).__name__ == "ContractReverted"

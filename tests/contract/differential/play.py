@@ -19,7 +19,7 @@ from oracle.ground.merkle import Tree
 from oracle.ground.typed_data import Acceptance, EpochReport
 from settlement.model import NEVER, Escrow
 from settlement.model_reports import Refused, require
-from settlement.plan import settle_calls
+from settlement.planning.ranges import settle_calls
 from tests.contract.differential.comparing import CSP, FEW, LICENCE, NODE, Compared
 from tests.contract.differential.histories import Event, History, Round, Visit
 from tests.contract.differential.oracles import Core

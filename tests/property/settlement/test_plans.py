@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oracle.ground.ids import KIND_ASSIGNMENT, KIND_LICENCE, pack
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree, verify_range
-from settlement.plan import MAX_GAP, pack_leaf, settle_calls
+from settlement.planning.ranges import MAX_GAP, pack_leaf, settle_calls
 
 
 @st.composite

@@ -1,4 +1,6 @@
-"""A keeper: settles final reports, releases what is due, pays, burns and closes. Anyone may be one."""
+"""A keeper without journal, fees and rivals, for scenarios, tests and benchmarks: it settles and pays when told to.
+
+The one for real networks is `settlement/keeping`."""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from oracle.ground.ids import KIND_ASSIGNMENT
 from oracle.ground.leaves import Leaf
 from oracle.ground.merkle import Tree
 from oracle.ground.typed_data import EpochReport
-from settlement.plan import settle_calls
+from settlement.planning.ranges import settle_calls
 
 # Claims and releases in one transaction: each costs up to some 60,000 gas.
 _PAGE = 200
@@ -35,8 +37,8 @@ class Booked:
     jobClosed: bool  # noqa: N815  the contracts' name
 
 
-class Keeper:
-    """Acts for nobody: whatever it sends pays the ones the contracts name."""
+class Settler:
+    """Each method does one thing with as few transactions as it takes, and waits for them."""
 
     def __init__(self, network: Network, sender: Sender, wallet: Wallet) -> None:
         self.network = network

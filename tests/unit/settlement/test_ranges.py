@@ -6,7 +6,7 @@ from __future__ import annotations
 from oracle.ground.ids import KIND_ASSIGNMENT, KIND_LICENCE, KIND_ORACLE, pack
 from oracle.ground.leaves import EMPTY, Leaf
 from oracle.ground.merkle import Tree, verify_range
-from settlement.plan import MAX_GAP, MAX_LEAVES, RangeCall, pack_leaf, settle_calls
+from settlement.planning.ranges import MAX_GAP, MAX_LEAVES, RangeCall, pack_leaf, settle_calls
 
 
 def leaf(job: int, slot: int, earned: int = 10, accounted: int = 12) -> Leaf:
