@@ -31,8 +31,9 @@ from oracle.ground.errors import EpochalError, UserError
 from oracle.ground.keccak import keccak256
 from oracle.signing.signer import Signer
 
-_BEAT: Final = 0.25
-"""Seconds between looks at the chain."""
+_SHORTEST_WAIT: Final = 0.03
+_LONGEST_WAIT: Final = 0.5
+"""Seconds between looks at the chain: few at first, for chains that mine at once, then ever more."""
 
 
 class NotConfirmed(UserError):
@@ -227,7 +228,7 @@ class Sending:
     def _mined(self, journal: TransactionJournal, key: str) -> Entry:
         """The entry once it is in a block, or will never be. NotMinedYet."""
         deadline = time.monotonic() + self._manner.patience
-        told = ""
+        told, wait = "", _SHORTEST_WAIT
         while True:
             journal.step(time.time())
             entry = journal.entry(key)
@@ -243,7 +244,8 @@ class Sending:
                     f"{entry.label}: not mined within {self._manner.patience:.0f} s{why}; run the same command again, "
                     "it goes on with this transaction and sends no other"
                 )
-            time.sleep(_BEAT)
+            time.sleep(wait)
+            wait = min(1.5 * wait, _LONGEST_WAIT)
 
     def _explained(self, begun: Unfinished, place: int, entry: Entry) -> EpochalError:
         """Why a transaction won't do what it should: what it says when it is tried now, or what the journal kept."""

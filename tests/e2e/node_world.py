@@ -95,7 +95,7 @@ class Process:
     def text(self) -> str:
         return "\n".join(self.lines)
 
-    async def says(self, text: str, within: float = 15) -> str:
+    async def says(self, text: str, within: float = 30) -> str:
         """The first line that holds the text."""
         await until(lambda: text in self.text, within, self)
         return next(line for line in self.lines if text in line)
@@ -133,7 +133,7 @@ def agent(urls: list[str], *arguments: str, key: str = KEY) -> AbstractAsyncCont
     return epochal_node("run", *options, *arguments, NODE_KEY=key)
 
 
-async def until(met: Callable[[], object], within: float = 15, process: Process | None = None) -> None:
+async def until(met: Callable[[], object], within: float = 30, process: Process | None = None) -> None:
     """Wait for it; a failure shows what the process said."""
     try:
         async with asyncio.timeout(within):

@@ -312,7 +312,7 @@ class Node:
         return Running(assignment, self.work[assignment][1], state, not self.broken, ports={"main": 4_000})
 
 
-def drive(orchestrator: Process, nodes: Sequence[Node], met: Callable[[], object], within: float = 30) -> None:
+def drive(orchestrator: Process, nodes: Sequence[Node], met: Callable[[], object], within: float = 60) -> None:
     """Let the nodes poll until it is so."""
 
     def turn() -> object:

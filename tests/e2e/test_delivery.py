@@ -35,7 +35,7 @@ def transport(url: str, **changes: float) -> HttpTransport:
     return HttpTransport(prepare, **{"timeout": 0.5, **changes})  # type: ignore[arg-type]
 
 
-async def sent(queue: Queue, url: str, within: float = 15) -> None:
+async def sent(queue: Queue, url: str, within: float = 30) -> None:
     """Send until nothing waits."""
     sender, stop = Sender(queue, {"http": transport(url)}, QUICK), asyncio.Event()
     running = asyncio.create_task(sender.run(stop))

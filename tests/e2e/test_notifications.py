@@ -77,7 +77,7 @@ def opened(stage: Stage, path: Path, environment: Mapping[str, str] = ENVIRONMEN
     return Notifier(stage.world.network, load(path), environment, QUICK)
 
 
-async def told(notifier: Notifier, target: Receiver, kinds: set[Kind], within: float = 15) -> dict[str, dict[str, Any]]:
+async def told(notifier: Notifier, target: Receiver, kinds: set[Kind], within: float = 30) -> dict[str, dict[str, Any]]:
     """Run until these kinds came; the last notice of each."""
     stop = asyncio.Event()
     running = asyncio.create_task(notifier.run(stop))
