@@ -12,7 +12,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -198,36 +197,54 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     return Bench(tmp_path_factory.mktemp("replay"))
 
 
-@pytest.fixture(scope="module")
-def results(bench: Bench) -> dict[str, Result]:
-    """All runs of RUNS, two at a time."""
-    with ThreadPoolExecutor(2) as pool:
-        futures = {name: pool.submit(bench.run, name, terms, *more) for name, (terms, more) in RUNS.items()}
-    return {name: future.result() for name, future in futures.items()}
+LONG = ("binary", "windows", "slice", "genesis inside")
+"""What they have of their own the others have too, together with something else."""
+each_run = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.long] if name in LONG else []) for name in RUNS]
+)
+
+
+class Results:
+    """The runs of RUNS, each when it is first asked for."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._done: dict[str, Result] = {}
+
+    def __getitem__(self, name: str) -> Result:
+        if name not in self._done:
+            terms, more = RUNS[name]
+            self._done[name] = self._bench.run(name, terms, *more)
+        return self._done[name]
 
 
 @pytest.fixture(scope="module")
-def plain(results: dict[str, Result]) -> Result:
+def results(bench: Bench) -> Results:
+    return Results(bench)
+
+
+@pytest.fixture(scope="module")
+def plain(results: Results) -> Result:
     return results["plain"]
 
 
 # What the seconds and the money come to.
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_uptime__any_options__equals_the_count_second_by_second(name: str, results: dict[str, Result]) -> None:
+@each_run
+def test_uptime__any_options__equals_the_count_second_by_second(name: str, results: Results) -> None:
     one = results[name]
     assert read(one.out / "uptime.csv") == Naive(ROWS, one.terms).uptime
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_settlement__any_policy__equals_the_naive_scoring(name: str, results: dict[str, Result]) -> None:
+@each_run
+def test_settlement__any_policy__equals_the_naive_scoring(name: str, results: Results) -> None:
     one = results[name]
     assert read(one.out / "settlement.csv") == Naive(ROWS, one.terms).settlement
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_payouts__any_policy__equal_the_naive_amounts(name: str, results: dict[str, Result]) -> None:
+@each_run
+def test_payouts__any_policy__equal_the_naive_amounts(name: str, results: Results) -> None:
     one = results[name]
     assert read(one.out / "payouts.csv") == Naive(ROWS, one.terms).payouts
 
@@ -238,8 +255,8 @@ def test_runs__policies__tell_apart() -> None:
     assert all(amounts.count(one) == 1 for one in amounts)
 
 
-@pytest.mark.parametrize("name", RUNS)
-def test_summary__any_options__conserves_every_unit(name: str, results: dict[str, Result]) -> None:
+@each_run
+def test_summary__any_options__conserves_every_unit(name: str, results: Results) -> None:
     one = results[name]
     summary, rows = one.summary, read(one.out / "payouts.csv")
     deposits = Naive(ROWS, one.terms).deposit
@@ -266,12 +283,12 @@ def test_settlement__unknown_spans__are_never_withheld(plain: Result) -> None:
     assert unmeasured > 1_300
 
 
-def test_cadence_and_committee__any__give_the_same_money(results: dict[str, Result]) -> None:
+def test_cadence_and_committee__any__give_the_same_money(results: Results) -> None:
     for name in ("again", "every third", "once, seven oracles"):
         assert results[name].csvs == results["plain"].csvs, name
 
 
-def test_replay__second_run__has_the_same_roots(results: dict[str, Result]) -> None:
+def test_replay__second_run__has_the_same_roots(results: Results) -> None:
     assert results["again"].roots == results["plain"].roots
     assert list(results["plain"].roots) == [f"{epoch}.json" for epoch in range(5)]
 
@@ -301,7 +318,7 @@ def test_output__no_terminal__is_plain_lines_and_a_table(plain: Result) -> None:
 
 
 @pytest.fixture(scope="module")
-def confirmed(results: dict[str, Result]) -> dict[str, dict[str, Any]]:
+def confirmed(results: Results) -> dict[str, dict[str, Any]]:
     found = {}
     for name in ("plain", "once, seven oracles"):
         script = str(ROOT / "tests" / "e2e" / "confirm_reports.mjs")
@@ -314,7 +331,7 @@ def confirmed(results: dict[str, Result]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["plain", "once, seven oracles"])
 def test_reports__read_by_the_npm_packages__have_their_root_leaves_and_signers(
-    name: str, results: dict[str, Result], confirmed: dict[str, dict[str, Any]]
+    name: str, results: Results, confirmed: dict[str, dict[str, Any]]
 ) -> None:
     size = 7 if "seven" in name else 4
     committee = sorted((one.address for one in oracle_signers(size)), key=lambda address: int(address, 16))
@@ -337,7 +354,7 @@ def test_reports__each__names_the_one_before_as_its_parent(plain: Result) -> Non
         parent = report["root"]
 
 
-def test_reports__leaves_of_the_last__are_the_sums_of_settlement_rows(results: dict[str, Result]) -> None:
+def test_reports__leaves_of_the_last__are_the_sums_of_settlement_rows(results: Results) -> None:
     one = results["once, seven oracles"]  # nothing is settled before the end, so no leaf has left the tree
     sums: dict[str, list[int]] = {}
     for _, _, assignment, _, _, earned, withheld, _ in read(one.out / "settlement.csv"):
