@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,9 +23,9 @@ from cli.chain_options import chain_options, open_network
 from cli.keeper_running import PeriodicJob, Rounds, run_jobs, run_once
 from cli.keeper_text import plan_dict, plan_lines
 from cli.keeper_trees import EvidenceTrees
+from cli.options_file import options_from
 from oracle.ground import amounts
 from oracle.ground.address import raw_address
-from oracle.service.errors import SettingsError
 from oracle.signing.keys import load_key
 from settlement.books import Token, token_of
 from settlement.keeping.conduct import Conduct
@@ -44,23 +43,6 @@ _NOBODY: Final = "0x" + "00" * 20
 _GWEI: Final = 10**9
 _BRINGING: Final = 3.0
 """Seconds between looks for requests for another node, at most: their deadlines are short."""
-
-
-def _config(context: click.Context, _: click.Parameter, path: Path | None) -> None:
-    """Settings of a TOML file, by the options' names, stand below options and environment variables."""
-    if path is None:
-        return
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--config {path}: {error.strerror}; give a file of settings") from error
-    except ValueError as error:
-        raise SettingsError(f"--config {path}: is no TOML ({error})") from error
-    names = {one.opts[-1].removeprefix("--").replace("-", "_"): str(one.name) for one in context.command.params}
-    for name in found:
-        if name not in names or name == "config":
-            raise SettingsError(f"--config {path}: {name} is no setting; those are {', '.join(sorted(names))}")
-    context.default_map = {names[name]: value for name, value in found.items()}
 
 
 _PLANNING = (
@@ -139,7 +121,7 @@ def plan_(as_json: bool, **given: Any) -> None:
     type=_FILE,
     is_eager=True,
     expose_value=False,
-    callback=_config,
+    callback=options_from,
     metavar="FILE",
     help="Settings, TOML: the options' names with _ for -; EPOCHAL_KEEPER_* and options stand above it.",
 )

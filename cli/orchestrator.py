@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sys
-import tomllib
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -17,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from cli.chain_options import open_network
+from cli.options_file import options_from
 from oracle.ground.errors import EpochalError
 from oracle.signing.keys import load_key
 from orchestrator.service.daemon import run_orchestrator
@@ -39,27 +39,6 @@ def orchestrator() -> None:
     """Who places nodes into the slots of jobs, and tells them what to run."""
 
 
-def _from_file(context: click.Context, option: click.Parameter, path: Path | None) -> None:
-    """Let a settings file give what the command line doesn't."""
-    if path is None:
-        return
-    try:
-        given = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--settings {path}: {error.strerror}; check the path") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--settings {path}: is no TOML ({error})") from error
-    known = [str(one.name) for one in context.command.params if one is not option]
-    for name, value in given.items():
-        if name not in known:
-            raise SettingsError(f"--settings {path}: {name} is unknown, use any of {', '.join(known)}")
-        if isinstance(value, dict) or (isinstance(value, list) and name != "rpcs"):
-            raise SettingsError(f"--settings {path}: {name} is {value!r}: give one value")
-    if isinstance(given.get("rpcs"), str):
-        given["rpcs"] = [given["rpcs"]]
-    context.default_map = {**(context.default_map or {}), **given}
-
-
 @orchestrator.command(
     short_help="Run an orchestrator.",
     epilog="\b\nExamples:\n"
@@ -72,9 +51,9 @@ def _from_file(context: click.Context, option: click.Parameter, path: Path | Non
     type=_FILE,
     is_eager=True,
     expose_value=False,
-    callback=_from_file,
+    callback=options_from,
     metavar="FILE",
-    help="TOML file of these options, with _ for -, and rpcs as a list; the command line stands above it.",
+    help="TOML file of these options, with _ for -, and rpc as a list; the command line stands above it.",
 )
 @click.option("--data", type=_FILE, required=True, metavar="DIR", help="Folder for what it must remember.")
 @click.option("--network", "network", type=_FILE, required=True, metavar="FILE", help="The network's addresses.")
