@@ -10,9 +10,10 @@ from web3.logs import DISCARD
 
 from cli.csp_show import show
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
-from operations import paying, times, tokens
+from operations import paying, tokens
 from operations.csp import accounts, credentials, funding
 from operations.plans import Outcome, Plan
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
 

@@ -9,9 +9,10 @@ import click
 from chain.errors import decode_revert
 from chain.network import Network, named
 from cli.signing_options import open_reading, reading_options, show_json
-from operations import reading, times, tokens
+from operations import reading, tokens
 from operations.csp import accounts, credentials, job_view
 from operations.refusals import explained, permissions
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
 

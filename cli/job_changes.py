@@ -11,11 +11,11 @@ import click
 
 from chain.network import Network
 from cli.signing_options import open_sending, signing_options, tell
-from operations import times
 from operations.csp import job_view, jobs
 from operations.csp.job_view import Job
 from operations.plans import Outcome, Plan
 from operations.sending import Sending
+from oracle.ground import times
 
 _JOB = click.argument("job", type=click.IntRange(min=1))
 _BEAT: Final = 2.0

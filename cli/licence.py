@@ -15,8 +15,8 @@ from cli.licence_pay import claim
 from cli.licence_rewards import rewards
 from cli.licence_why import why_
 from cli.signing_options import open_reading, reading_options, show_json
-from operations import times
 from operations.licences import buying, files, pay, standing, views
+from oracle.ground import times
 
 __all__ = ["licence"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
-from operations import times
 from operations.licences import bonds, files, views
 from operations.plans import Outcome
+from oracle.ground import times
 
 _LICENCE = click.argument("number", metavar="LICENCE", type=click.IntRange(min=1))
 _TOKEN = click.option("--token", metavar="TOKEN", help="Its address or symbol.  [default: the network's first]")

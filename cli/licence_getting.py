@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
-from operations import times
 from operations.licences import buying, files, linking, pay, receiving
 from operations.licences.linking import ConsentFile
 from operations.licences.vouchers import VoucherFile
 from operations.plans import Outcome, Plan
+from oracle.ground import times
 from oracle.signing.keys import load_key
 
 _LICENCE = click.argument("number", metavar="LICENCE", type=click.IntRange(min=1))

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from cli.signing_options import open_sending, show_json, signing_options, tell
-from operations import times, tokens
+from operations import tokens
 from operations.licences import files, vouchers
-from oracle.ground import amounts
+from oracle.ground import amounts, times
 from oracle.ground.errors import InvalidValue
 
 _FILE = click.Path(path_type=Path)

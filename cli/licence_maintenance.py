@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
-from operations import times
 from operations.licences import maintenance as windows
 from operations.licences import views
 from operations.plans import Plan
+from oracle.ground import times
 from oracle.ground.errors import InvalidValue
 
 _LICENCE = click.argument("number", metavar="LICENCE", type=click.IntRange(min=1))

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from cli.signing_options import open_reading, open_sending, reading_options, show_json, signing_options, tell
-from operations import times, tokens
+from operations import tokens
 from operations.licences import files, offers
+from oracle.ground import times
 from oracle.signing.keys import load_key
 from orchestrator.wire.typed_data import StandingOffer
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -77,20 +76,3 @@ class Notice:
     def body(self, network: str) -> bytes:
         """Canonical: one notice has one body."""
         return json.dumps(self.to_json(network), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-def shown(time: int) -> str:
-    """A time to read."""
-    return datetime.fromtimestamp(time, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def span(seconds: int) -> str:
-    """A length of time to read: its two largest units."""
-    if seconds < 0:
-        return f"-{span(-seconds)}"
-    parts: list[str] = []
-    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count or (name == "s" and not parts):
-            parts.append(f"{count} {name}")
-    return " ".join(parts[:2])

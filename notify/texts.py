@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from notify.facts import Credential, Job, Serving, Vetoed, Window, Withheld
-from notify.notice import About, Kind, Notice, shown, span
+from notify.notice import About, Kind, Notice
 from oracle.ground.ids import show_assignment
 from oracle.ground.policy import PPM
+from oracle.ground.times import show_span, show_time
 from settlement.reallocations.requests import REASONS, Standing
 
 _HOUR = 3_600
@@ -16,17 +17,19 @@ _HOUR = 3_600
 def node_down(key: str, served: Sequence[Serving], since: int, heard: bool, now: int, concerned: About) -> Notice:
     """`since`: when it was last heard, or when it began to serve if it wasn't `heard`."""
     first = served[0]
-    said = f"was last heard at {shown(since)}" if heard else f"hasn't been heard since it serves ({shown(since)})"
+    said = (
+        f"was last heard at {show_time(since)}" if heard else f"hasn't been heard since it serves ({show_time(since)})"
+    )
     serves = ", ".join(show_assignment(one.assignment) for one in served)
     hourly = "; ".join(f"{one.job.cost(_HOUR)} for job {one.job.id}" for one in served)
-    ends = [f"job {one.job.id} after {span(one.job.policy.outage_seconds)}" for one in served if _outage(one)]
+    ends = [f"job {one.job.id} after {show_span(one.job.policy.outage_seconds)}" for one in served if _outage(one)]
     asked = f" Another node is asked for: {', '.join(ends)} of outage within an epoch." if ends else ""
     return Notice(
         key,
         Kind.NODE_DOWN,
         since,
         concerned,
-        f"Node of licence {first.licence} is silent for {span(now - since)}",
+        f"Node of licence {first.licence} is silent for {show_span(now - since)}",
         f"Node {first.node} of licence {first.licence} {said}: too few oracles have acknowledged a heartbeat since. "
         f"It serves {serves}.",
         f"every hour down takes up to {hourly} of what could be earned, once the allowance of the policy is used up."
@@ -57,11 +60,11 @@ def at_risk(key: str, one: Serving, window: Window, allowed: int, withheld: int,
         window.seen,
         concerned,
         title,
-        f"By {basis}, licence {one.licence} lost {span(window.lost)} of the policy window from {shown(window.start)} "
-        f"to {shown(window.end)}. The target of {target} allows {span(allowed)}.",
-        f"if nothing more is lost, {span(withheld)} are withheld: {one.job.cost(withheld)}."
+        f"By {basis}, licence {one.licence} lost {show_span(window.lost)} of the policy window from "
+        f"{show_time(window.start)} to {show_time(window.end)}. The target of {target} allows {show_span(allowed)}.",
+        f"if nothing more is lost, {show_span(withheld)} are withheld: {one.job.cost(withheld)}."
         if withheld
-        else f"nothing yet. Beyond {span(allowed)} money is withheld.",
+        else f"nothing yet. Beyond {show_span(allowed)} money is withheld.",
         "Whoever runs the node: find what interrupts it (`epochal explain NODE` shows each lost tick and why), and "
         "keep its receipts; what oracles acknowledged and a report left out is appealed with `epochal node appeal`.",
         {
@@ -86,7 +89,7 @@ def withheld(key: str, one: Withheld, concerned: About) -> Notice:
         one.ends_at,
         concerned,
         f"{job.cost(one.seconds)} of assignment {name} withheld",
-        f"The report of epoch {one.epoch} withheld {span(one.seconds)} of assignment {name} (licence {who})"
+        f"The report of epoch {one.epoch} withheld {show_span(one.seconds)} of assignment {name} (licence {who})"
         f" of job {job.id}.",
         f"{job.cost(one.seconds)} aren't paid to the node. After the appeal span {job.token.show(back)} return to the "
         "CSP and the rest is burned.",
@@ -108,10 +111,10 @@ def requested(key: str, standing: Standing, job: Job, concerned: About) -> Notic
         concerned,
         f"Job {one.job} needs another node in slot {one.slot}",
         f"The oracles asked for another node in slot {one.slot} of job {one.job}, because of {_reason(standing)}. "
-        f"Assignment {name} is closed as of {shown(one.as_of)}. The orchestrator may answer until "
-        f"{shown(one.deadline)}.",
-        f"the closed assignment earns nothing from {shown(one.as_of)} on, which is {job.cost(_HOUR)} an hour. While "
-        f"the slot is empty nobody is paid, and that money is the CSP's.",
+        f"Assignment {name} is closed as of {show_time(one.as_of)}. The orchestrator may answer until "
+        f"{show_time(one.deadline)}.",
+        f"the closed assignment earns nothing from {show_time(one.as_of)} on, which is {job.cost(_HOUR)} an hour. "
+        f"While the slot is empty nobody is paid, and that money is the CSP's.",
         "Whoever runs the failed node: stop the workload if the agent didn't; the licence may serve this slot again "
         "after the cooldown. Whoever runs the orchestrator: see that it answers (`epochal reallocation list`).",
         _facts(standing),
@@ -144,8 +147,8 @@ def forfeited(key: str, standing: Standing, job: Job, concerned: About) -> Notic
         one.deadline,
         concerned,
         f"Slot {one.slot} of job {one.job} stays empty",
-        f"No other node was named for slot {one.slot} of job {one.job} until {shown(one.deadline)}; the request was "
-        f"because of {_reason(standing)}.",
+        f"No other node was named for slot {one.slot} of job {one.job} until {show_time(one.deadline)}; the request "
+        f"was because of {_reason(standing)}.",
         f"the application runs with one replica less. The slot's money, {job.cost(_HOUR)} an hour, is the CSP's.",
         "Whoever pays for the job: see why the orchestrator didn't answer, then give it the slot back "
         f"(`epochal job reopen {one.job} {one.slot}`, by the account's owner or a delegate who may place), or shrink "
@@ -162,9 +165,9 @@ def funds(key: str, job: Job, now: int, concerned: About) -> Notice:
         Kind.FUNDS,
         now,
         concerned,
-        f"Job {job.id} is paid for {span(job.stop - now)} more",
-        f"What was paid for job {job.id} lasts until {shown(job.stop)}; then its {job.slots} slots end, and nodes stop "
-        "what they run for it.",
+        f"Job {job.id} is paid for {show_span(job.stop - now)} more",
+        f"What was paid for job {job.id} lasts until {show_time(job.stop)}; then its {job.slots} slots end, and nodes "
+        "stop what they run for it.",
         f"to go on costs {job.cost(day, job.slots)} a day.",
         f"Whoever pays: extend it before then (`epochal job extend {job.id}`); afterwards it can't be extended, only "
         "made anew. If it shall end, nothing is to be done.",
@@ -175,7 +178,7 @@ def funds(key: str, job: Job, now: int, concerned: About) -> Notice:
 def credential(key: str, one: Credential, now: int, concerned: About) -> Notice:
     """A CSP won't be able to put money in."""
     over = one.until <= now
-    left = "has run out" if over else f"runs out in {span(one.until - now)}"
+    left = "has run out" if over else f"runs out in {show_span(one.until - now)}"
     return Notice(
         key,
         Kind.CREDENTIAL,
@@ -183,7 +186,7 @@ def credential(key: str, one: Credential, now: int, concerned: About) -> Notice:
         concerned,
         f"The credential of account {one.account} {left}",
         f"The credential with which account {one.account} may put money in {'ended' if over else 'ends'} at "
-        f"{shown(one.until)}.",
+        f"{show_time(one.until)}.",
         "nothing is lost: what runs goes on and refunds are paid. But without it no job can be created, extended or "
         "enlarged, so jobs end when their money does.",
         "Whoever owns the account: have a verifier issue a new one and present it.",

@@ -10,10 +10,11 @@ from web3.logs import DISCARD
 from web3.types import TxReceipt
 
 from chain.network import Network
-from operations import reading, times, tokens
+from operations import reading, tokens
 from operations.plans import Plan, PlannedCall
 from operations.report_leaves import FoundLeaf
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import EpochalError, UserError
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from chain.errors import ContractReverted
 from chain.network import Network
-from operations import refusal_words, times
-from oracle.ground import amounts
+from operations import refusal_words
+from oracle.ground import amounts, times
 from oracle.ground.errors import EpochalError
 
 _STATUSES: Final = ("nothing", "a freeze", "a suspension", "a blacklisting")

@@ -21,12 +21,11 @@ from chain.journal.entry import Entry, State
 from chain.journal.fees import FeeLimits
 from chain.journal.journal import TransactionJournal
 from chain.network import Network
-from operations import times
 from operations.plans import Cost, Outcome, Plan, Tried
 from operations.refusals import Refused, explained
 from operations.simulating import cost_of, try_calls
 from operations.unfinished import Unfinished, UnfinishedOperations
-from oracle.ground import amounts
+from oracle.ground import amounts, times
 from oracle.ground.errors import EpochalError, UserError
 from oracle.ground.keccak import keccak256
 from oracle.signing.signer import Signer

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from chain.network import Network
-from operations import times
 from operations.plans import Plan, PlannedCall
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.errors import InvalidValue, UserError
 
 PERMISSIONS: Final = {"create": 1, "grow": 2, "leave": 4, "place": 8}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain.network import Network
-from operations import times
 from operations.plans import Plan, PlannedCall
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
 from oracle.ground.typed_data import Credential

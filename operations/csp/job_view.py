@@ -8,8 +8,9 @@ from typing import Any
 
 from chain.client import Block
 from chain.network import Network
-from operations import reading, times, tokens
+from operations import reading, tokens
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.ids import unpack
 from oracle.ground.policy import PPM

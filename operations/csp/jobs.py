@@ -13,7 +13,7 @@ from web3.types import TxReceipt
 
 from chain.errors import ContractReverted
 from chain.network import Network
-from operations import paying, reading, times, tokens
+from operations import paying, reading, tokens
 from operations.csp import accounts, job_view
 from operations.csp.job_file import AskedJob
 from operations.csp.job_view import Job
@@ -21,6 +21,7 @@ from operations.plans import Plan, PlannedCall
 from operations.refusals import explained
 from operations.simulating import try_calls
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.amounts import percent
 from oracle.ground.errors import InvalidValue

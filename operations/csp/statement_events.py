@@ -11,10 +11,11 @@ from eth_utils.abi import event_abi_to_log_topic
 from chain.client import Block
 from chain.event_decoding import EventDecoder
 from chain.network import Network
-from operations import reading, times
+from operations import reading
 from operations.csp import job_view
 from operations.csp.job_view import Job
 from operations.csp.statement import Happening, Movement, Statement, served_of
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.ids import pack, unpack
 

@@ -7,9 +7,9 @@ from html import escape
 from pathlib import Path
 from typing import Final
 
-from operations import times
 from operations.csp import statement_plots
 from operations.csp.statement import Statement
+from oracle.ground import times
 from oracle.ground.errors import UserError
 
 _STYLE: Final = """

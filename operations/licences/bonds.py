@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from chain.network import Network
-from operations import paying, times, tokens
+from operations import paying, tokens
 from operations.licences import views
 from operations.licences.linking import Linked, NotHolder
 from operations.licences.views import Bond, Licence
 from operations.plans import Plan, PlannedCall
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.errors import UserError
 from oracle.signing.signer import Signer
 

@@ -8,12 +8,13 @@ from web3.logs import DISCARD
 from web3.types import TxReceipt
 
 from chain.network import Network
-from operations import paying, reading, times, tokens
+from operations import paying, reading, tokens
 from operations.licences import vouchers
 from operations.licences.vouchers import VoucherFile
 from operations.plans import Plan, PlannedCall
 from operations.refusals import Refused, meaning
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.errors import InvalidValue
 from oracle.ground.policy import PPM
 from oracle.signing.signer import Signer

@@ -13,12 +13,13 @@ from web3.types import TxReceipt
 
 from chain.errors import ContractReverted
 from chain.network import Network
-from operations import times, tokens
+from operations import tokens
 from operations.licences import pay
 from operations.licences.pay import Served
 from operations.plans import Plan, PlannedCall
 from operations.refusals import explained
 from operations.simulating import try_calls
+from oracle.ground import times
 from oracle.ground.errors import EpochalError, UserError
 from settlement.planning import gas
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from chain.network import Network
-from operations import times
 from operations.licences import files, views
 from operations.licences.views import Licence
 from operations.plans import Plan, PlannedCall
+from oracle.ground import times
 from oracle.ground.address import checksummed
 from oracle.ground.errors import InvalidValue, UserError
 from oracle.ground.typed_data import NodeConsent

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from chain.network import Network
-from operations import times
 from operations.licences import views
 from operations.licences.linking import NotHolder
 from operations.plans import Plan, PlannedCall
+from oracle.ground import times
 from oracle.ground.errors import UserError
 
 _PAGE: Final = 50

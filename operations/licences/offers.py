@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain.network import Network
-from operations import times
 from operations.licences import files, views
 from operations.licences.linking import Linked, NotHolder
 from operations.plans import Plan, PlannedCall
+from oracle.ground import times
 from oracle.ground.errors import InvalidValue
 from oracle.ground.policy import Policy, from_json
 from oracle.signing.signer import Signer

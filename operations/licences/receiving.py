@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain.network import Network
-from operations import times
 from operations.licences import views
 from operations.licences.views import Bond, Licence
+from oracle.ground import times
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from web3.logs import DISCARD
 from web3.types import TxReceipt
 
 from chain.network import Network
-from operations import reading, times, tokens
+from operations import reading, tokens
 from operations.licences import standing, views
 from operations.licences.claiming import NothingToClaim, PaymentsWait
 from operations.licences.linking import NotHolder
@@ -18,6 +18,7 @@ from operations.licences.views import Licence
 from operations.plans import Plan, PlannedCall
 from operations.report_leaves import FoundLeaf
 from operations.tokens import Token
+from oracle.ground import times
 
 _KIND: Final = {"standard": 1, "master": 2, "genesis": 3}
 _CLAIM: Final = 140_000

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from chain.network import Network
-from operations import times
 from operations.licences import views
 from operations.licences.bonds import subject_of
 from operations.licences.pay_events import events_of
+from oracle.ground import times
 
 _NODE: Final = 2
 _FOREVER: Final = 2**40 - 1

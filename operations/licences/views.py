@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from chain.client import Block
 from chain.network import Network
-from operations import reading, times, tokens
+from operations import reading, tokens
 from operations.tokens import Token
+from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import UserError
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final
 
 from chain.network import Network
-from operations import times
 from operations.licences import files
 from operations.plans import Plan, PlannedCall
+from oracle.ground import times
 from oracle.ground.address import checksummed
 from oracle.ground.errors import InvalidValue
 from oracle.ground.typed_data import Address, Bytes32, Domain, TypedStruct, UInt64, UInt256

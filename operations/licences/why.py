@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from chain.client import Block
 from chain.network import Network
-from operations import times
 from operations.licences import pay
 from operations.licences.pay import Served
 from operations.licences.pay_events import LoggedEvent, events_of
+from oracle.ground import times
 from oracle.ground.amounts import percent
 from oracle.ground.policy import PPM
 

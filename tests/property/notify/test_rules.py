@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from notify import rules
 from notify.facts import Credential, Job, Presence, Serving, Window
-from notify.notice import About, Kind, Notice, span
+from notify.notice import About, Kind, Notice
 from notify.presence import Voices, presence_of, tally, window_of
 from notify.rules import Interest, Spans, recipients
 from oracle.ground.clock import EpochClock
@@ -139,4 +139,3 @@ def test_texts__every_notice__says_what_happened_costs_and_to_do() -> None:
         assert max(map(len, notice.title.splitlines())) < 80
         assert notice.body("net") == notice.body("net")
     assert "up to 6.000000 EUR for job 7" in found[0].text
-    assert [span(0), span(59), span(3_661), span(90_000)] == ["0 s", "59 s", "1 h 1 min", "1 d 1 h"]

@@ -56,7 +56,9 @@ def show_time(seconds: int) -> str:
 
 
 def show_span(seconds: int) -> str:
-    """A span for people: the largest two units."""
+    """A span for people: its two largest units."""
+    if seconds < 0:
+        return f"-{show_span(-seconds)}"
     parts = []
     for name, size in reversed(_UNITS.items()):
         if name == "w":

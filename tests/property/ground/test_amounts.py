@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations import times
-from oracle.ground import amounts
+from oracle.ground import amounts, times
 from oracle.ground.errors import InvalidValue
 
 UNITS = st.integers(0, 2**256 - 1)
@@ -71,3 +70,11 @@ def test_time__of_other_forms__is_read_or_refused() -> None:
     ):
         with pytest.raises(InvalidValue, match=cure):
             times.parse_time("from", text, 100, 600)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 s"), (59, "59 s"), (3_661, "1 h 1 m"), (86_400, "1 d"), (90_061, "1 d 1 h"), (-61, "-1 m 1 s")],
+)
+def test_span__shown__has_its_two_largest_units(seconds: int, text: str) -> None:
+    assert times.show_span(seconds) == text
