@@ -101,6 +101,12 @@ def test_schedule_committee__less_than_one_epoch_ahead__is_refused(world: World)
     announce(world, NEXT, 5)
 
 
+def test_committee__first_set__is_told_at_its_deployment(world: World) -> None:
+    events = world.network.attestations.events.CommitteeScheduled().get_logs(from_block=0)
+    first = {"version": 1, "fromEpoch": 0, "signers": addresses(world.committee)}
+    assert [dict(one["args"]) for one in events] == [first]
+
+
 def test_committee__unknown_version__is_refused(world: World) -> None:
     for version in (0, 2):
         with refused("Committee_NotInForce", version=version, inForce=1):
@@ -188,6 +194,8 @@ def test_replace_committee__report_pending__drops_it(world: World) -> None:
 
 def test_replace_committee__nothing_pending__drops_nothing(world: World) -> None:
     receipt = world.do(world.admin, world.attestations.replaceCommittee(addresses(NEXT)))
+    (replaced,) = world.network.attestations.events.CommitteeReplaced().process_receipt(receipt, errors=DISCARD)
+    assert dict(replaced["args"]) == {"version": 2, "replaced": 1, "signers": addresses(NEXT)}
     assert not world.network.attestations.events.ReportDropped().process_receipt(receipt, errors=DISCARD)
 
 

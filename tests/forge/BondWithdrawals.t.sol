@@ -62,6 +62,16 @@ contract BondWithdrawalsTest is BondsFixture {
         assertEq(_token.balanceOf(address(_bonds)), 5);
     }
 
+    function test_withdraw__more_reserved_than_there_is__tells_both() external {
+        _deposit(DEED, address(_token), 5);
+        _request(HOLDER, DEED, address(_token), 5);
+        _update(address(_token), 1, 0, 4);
+        _update(address(_token), 2, 0, 4);
+        skip(DELAY);
+        vm.expectRevert(abi.encodeWithSelector(IBonds.Bonds_AllReserved.selector, 5, 8));
+        _withdraw(HOLDER, DEED, HOLDER);
+    }
+
     function test_withdraw__licence_sold__is_void_and_the_buyers() external {
         _deposit(DEED, address(_token), 10);
         _requestAll(DEED, address(_token));

@@ -38,6 +38,8 @@ contract LeafProofTest is Test {
         bytes32[] memory none = new bytes32[](0);
         vm.expectRevert(abi.encodeWithSelector(LeafProof.LeafProof_MalformedRange.selector, 1 << 64, 1));
         this.verify(bytes32(0), new bytes32[](1), 1 << 64, none);
+        vm.expectRevert(abi.encodeWithSelector(LeafProof.LeafProof_WrongLength.selector, 0));
+        this.verify(bytes32(0), new bytes32[](1), (1 << 64) - 1, none);
     }
 
     function testFuzz_verifyRange__true_range__is_accepted(

@@ -63,6 +63,10 @@ contract LicenceSaleTest is Signing {
         new LicenceSale(address(authority), licences, address(0), 0, tiers, tokens);
         _expectSettingViolated("longestPause <= 90 days");
         new LicenceSale(address(authority), licences, treasury, 90 days + 1, tiers, tokens);
+        assertEq(
+            new LicenceSale(address(authority), licences, treasury, 90 days, tiers, tokens).longestPause(),
+            90 days
+        );
         _expectSettingViolated("at least one token");
         _deploy(tiers, new address[](0));
         tiers[0] = Tier(0, 1);

@@ -445,6 +445,8 @@ contract OracleRegistryTest is OracleWorld {
     function test_operator__declared__counts_from_the_next_epoch_on() external {
         vm.startPrank(_member(0));
         vm.warp(GENESIS + 10);
+        vm.expectEmit(address(registry));
+        emit IOracleRegistry.OperatorDeclared(_member(0), address(0xF1), 1);
         registry.declareOperator(address(0xF1));
         registry.declareOperator(address(0xF2));
         assertEq(registry.operatorOf(_member(0)), address(0xB000));

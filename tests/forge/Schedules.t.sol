@@ -17,6 +17,10 @@ contract SchedulesTest is Test {
         curve = s.write(GENESIS, DAY);
     }
 
+    function writeFrom(Schedule memory s, uint256 genesis) external {
+        curve = s.write(genesis, DAY);
+    }
+
     function test_write__line__is_linear_and_ends_at_the_cap() external {
         this.write(Schedule(3, 10, 1000, abi.encodePacked(uint64(1e18))));
         assertEq(curve.startsAt, GENESIS + 3 * DAY);
@@ -62,6 +66,19 @@ contract SchedulesTest is Test {
         _refuse(Schedule(0, 1, 1, abi.encodePacked(uint64(2e18), uint64(1e18))), "shares never fall");
         _refuse(Schedule(0, 1, 1, abi.encodePacked(uint64(1e18 - 1))), "the last share is 10^18");
         _refuse(Schedule(0, 1, 1, abi.encodePacked(uint64(1e18), uint64(1e18 + 1))), "the last share is 10^18");
+    }
+
+    function test_write__end_of_40_bits__is_reached_and_not_passed() external {
+        Schedule memory s = Schedule(0, 1, 1000, abi.encodePacked(uint64(1e18)));
+        this.writeFrom(s, type(uint40).max - DAY);
+        assertEq(_emission(DAY), 1000);
+        vm.expectRevert(
+            abi.encodeWithSelector(
+                Schedules.Schedules_Violated.selector,
+                "a schedule ends within 40 bits of UNIX seconds"
+            )
+        );
+        this.writeFrom(s, type(uint40).max - DAY + 1);
     }
 
     /// @dev Any table, any two times: never falls, never passes the cap, and equals the line through the two points around.
