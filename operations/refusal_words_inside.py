@@ -39,6 +39,8 @@ _GOVERNING: Final = {
     "TrustRegistry_FreezeSpan": "a freeze can't end at {until:time}, only after now and by {latest:time}; give such "
     "an end",
     "TrustRegistry_InForce": "{status:status} of {subject:subject} is in force until {until:time}; nothing to do",
+    "TrustRegistry_AppealsOpen": "until {heardFrom:time} anyone may still speak against {status:status} of "
+    "{subject:subject}; reject after that",
     "TrustRegistry_NoAppeal": "there is no open appeal of {status:status} of {subject:subject}; check the subject",
     "TrustRegistry_NoEvidence": "no evidence was named; give its hash",
     "TrustRegistry_NotInForce": "{status:status} of {subject:subject} isn't in force; nothing to do",

@@ -107,7 +107,8 @@ contract JobEscrow is Settlement {
     /// @inheritdoc IJobEscrow
     function deliver(address token, address to, uint256 amount) external {
         require(msg.sender == address(this), JobEscrow_NotAllowed(msg.sender));
-        IERC20(token).safeTransfer(to, amount);
+        // Seconds may come to less than a unit, and some tokens refuse to move nothing.
+        if (amount != 0) IERC20(token).safeTransfer(to, amount);
     }
 
     /// @inheritdoc IJobEscrow

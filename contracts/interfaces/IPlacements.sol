@@ -137,7 +137,7 @@ interface IPlacements {
     /// @dev Reverts with the accounts' error for a caller who is none of them.
     function closeAssignment(uint256 assignment) external;
 
-    /// @notice Whether the payee or the node closed the assignment itself: it can still be asked to be replaced for what was before,
+    /// @notice Whether the payee or the node closed the assignment itself, or a stranger did: it can still be asked to be replaced for what was before,
     /// see {IReallocations.request}.
     function givenUp(uint256 assignment) external view returns (bool);
 

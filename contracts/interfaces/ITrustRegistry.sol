@@ -41,9 +41,11 @@ struct TrustSettings {
 /// - A **blacklist** is final once its appeal has run out, and may then cost the bond. Before, it does what a suspension does.
 ///
 /// Each status can be appealed once, while it is in force and not final. Whoever can speak for a subject is often not known on
-/// chain (a node's key may be lost, a CSP may be a company), so anyone may open the appeal; that can't be turned against the
-/// subject, since an appeal only postpones finality, and statements can be added until the decision. A decision that doesn't
-/// come in time favours the subject: the suspension or blacklist lapses. Only a proven equivocation stands then.
+/// chain (a node's key may be lost, a CSP may be a company), so anyone may open the appeal, and statements can be added until
+/// the decision. That can't be turned against the subject: of what becomes final no appeal is rejected before the span for
+/// appeals is over, whoever opened it. A decision that doesn't come in time favours the subject: the suspension or blacklist lapses.
+/// Only a proven equivocation stands then. What its authority lifts under appeal can't be imposed anew before that appeal
+/// would have lapsed, so that no appeal is wiped away; what a judge lifted can, for other reasons.
 interface ITrustRegistry {
     /// @notice A status was imposed.
     /// @param until when it expires (UNIX seconds); 2^40 − 1: not by itself
@@ -93,6 +95,8 @@ interface ITrustRegistry {
     error TrustRegistry_AppealedBefore(uint256 subject, Status status);
     /// @notice The status isn't under appeal.
     error TrustRegistry_NoAppeal(uint256 subject, Status status);
+    /// @notice Until `heardFrom` (UNIX seconds) anyone may still speak against the status: reject after that. Granting is possible before.
+    error TrustRegistry_AppealsOpen(uint256 subject, Status status, uint40 heardFrom);
 
     /// @notice Freezes a subject. Restricted.
     /// @param until when the freeze expires; UNIX seconds
@@ -126,6 +130,8 @@ interface ITrustRegistry {
 
     /// @notice Decides an open appeal: the status is lifted, or it stands and can't be appealed again. Restricted; meant for
     /// nobody who imposes statuses.
+    /// @dev Rejecting waits for the end of the span for appeals, see {TrustRegistry_AppealsOpen}; freezes and suspensions without
+    /// proof, which never become final, have none.
     /// @param granted whether the status is lifted
     /// @param statement hash of the decision's reasons
     function decideAppeal(uint256 subject, Status status, bool granted, bytes32 statement) external;

@@ -185,7 +185,8 @@ abstract contract Membership is IOracleRegistry {
     }
 
     /// @dev The first committee counts from the genesis, which may lie ahead.
-    function _span(uint256 from, uint256 to) private pure returns (uint256) {
+    function _span(uint256 from, uint256 to) private view returns (uint256) {
+        if (from < GENESIS) from = GENESIS;
         return to > from ? to - from : 0;
     }
 }

@@ -126,8 +126,11 @@ contract Placements is IPlacements, EIP712, Multicall {
         (address payee, uint256 licence, address node) = escrow.partiesOf(assignment);
         if (msg.sender != orchestrator) {
             if (msg.sender == payee || msg.sender == node) givenUp[assignment] = true;
-            else if (block.timestamp < escrow.stopOf(job) && !_outcast(licence, node, account)) {
-                accounts.authorise(account, msg.sender, Permissions.PLACE);
+            else if (block.timestamp < escrow.stopOf(job)) {
+                try accounts.authorise(account, msg.sender, Permissions.PLACE) {} catch {
+                    if (!_outcast(licence, node, account)) accounts.authorise(account, msg.sender, Permissions.PLACE);
+                    givenUp[assignment] = true;
+                }
             }
         }
         escrow.endAssignment(assignment, block.timestamp.toUint40());

@@ -91,11 +91,15 @@ contract OraclePay is IOraclePay, ReentrancyGuardTransient {
         );
         uint256 served = registry.membershipSeconds(member);
         Duty memory duty = _duty(member);
+        uint256 earnedBefore = duty.earned;
         _account(duty, earned, accounted, GENESIS + (uint256(epoch) + 1) * EPOCH_LENGTH, served);
 
         // Of the time since `through` no more than all of it can have been served.
         uint256 servedThrough = Math.saturatingSub(served, block.timestamp - duty.through);
-        uint256 forfeited = Math.saturatingSub(servedThrough, duty.earned);
+        uint256 forfeited = Math.max(
+            Math.saturatingSub(servedThrough, duty.earned),
+            Math.saturatingSub(uint256(duty.forfeited) + earnedBefore, duty.earned)
+        );
         _forfeitedByAll = _forfeitedByAll + forfeited - duty.forfeited;
         duty.forfeited = forfeited.toUint40();
         _duties[member] = duty;

@@ -89,11 +89,14 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         Standing s = _open(subject, Status.Suspended);
         require(!_proven(s), TrustRegistry_Proven(subject));
         _lift(subject, Status.Suspended, s);
+        _rest(subject, Status.Suspended, s);
     }
 
     /// @inheritdoc ITrustRegistry
     function liftBlacklist(uint256 subject) external restricted {
-        _lift(subject, Status.Blacklisted, _open(subject, Status.Blacklisted));
+        Standing s = _open(subject, Status.Blacklisted);
+        _lift(subject, Status.Blacklisted, s);
+        _rest(subject, Status.Blacklisted, s);
     }
 
     /// @inheritdoc ITrustRegistry
@@ -104,12 +107,15 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         if (stage == Appeal.None) {
             (uint40 until, uint40 finalFrom) = (s.untilOf(status), s.finalFrom(status));
             uint40 decideBy = until;
+            // Where something becomes final, the span for the decision begins when that for appeals is over: a first
+            // appeal, which may be a stranger's and empty, shortens neither.
             if (status == Status.Suspended && _proven(s)) {
-                // An early appeal, which may be a stranger's, must not bring finality forward.
-                finalFrom = decideBy = Math.max(finalFrom, _after(DECISION_SPAN)).toUint40();
-            } else if (status != Status.Frozen) {
-                (until, finalFrom) = (_after(DECISION_SPAN), NEVER);
+                finalFrom = decideBy = (uint256(finalFrom) + DECISION_SPAN).toUint40();
+            } else if (status == Status.Blacklisted) {
+                (until, finalFrom) = ((uint256(finalFrom) + DECISION_SPAN).toUint40(), NEVER);
                 decideBy = until;
+            } else if (status == Status.Suspended) {
+                decideBy = until = _after(DECISION_SPAN);
             }
             _standings[subject] = s.put(status, until, finalFrom, Appeal.Open);
             emit AppealOpened(subject, status, decideBy);
@@ -126,7 +132,12 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
             _lift(subject, status, s);
             return;
         }
-        bool ends = status == Status.Blacklisted || (status == Status.Suspended && _proven(s));
+        bool proven = status == Status.Suspended && _proven(s);
+        bool ends = status == Status.Blacklisted || proven;
+        if (ends) {
+            uint40 heardFrom = (proven ? s.finalFrom(status) : s.untilOf(status)) - DECISION_SPAN;
+            require(block.timestamp >= heardFrom, TrustRegistry_AppealsOpen(subject, status, heardFrom));
+        }
         _standings[subject] = s.put(
             status,
             status == Status.Frozen ? s.untilOf(status) : NEVER,
@@ -212,6 +223,13 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         emit StatusLifted(subject, status, msg.sender);
     }
 
+    /// @dev What its authority lifts under appeal it can't impose anew before the appeal would have lapsed.
+    function _rest(uint256 subject, Status status, Standing s) private {
+        if (s.appealOf(status) == Appeal.Open) {
+            _standings[subject] = _standings[subject].put(status, 0, s.untilOf(status), Appeal.None);
+        }
+    }
+
     /// @dev The standing of a subject whose status is in force and can still be lifted.
     function _open(uint256 subject, Status status) private view returns (Standing s) {
         s = _standings[subject];
@@ -222,6 +240,8 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
     function _requireNotInForce(uint256 subject, Status status) private view {
         Standing s = _standings[subject];
         require(!s.inForce(status, block.timestamp), TrustRegistry_InForce(subject, status, s.untilOf(status)));
+        bool rests = s.untilOf(status) == 0 && block.timestamp < s.finalFrom(status);
+        require(!rests, TrustRegistry_InForce(subject, status, s.finalFrom(status)));
     }
 
     /// @dev Seconds of freeze that a subject has at once; as much returns in a year.

@@ -137,6 +137,19 @@ contract OraclePayTest is OracleWorld {
         assertLe(pay.dutyOf(_member(4)).earned, 3 * LENGTH + ACTIVATION);
     }
 
+    /// @dev What it can't earn any more isn't kept in the pot again because somebody settles its old leaf once more.
+    function test_settle__same_leaf_long_after_it_left__keeps_nothing_back_anew() external {
+        _toEpoch(9);
+        registry.replaceCommittee(_members(1, 2, 3, 4));
+        _tell(0, 0, 9000);
+        _publish(9);
+        _settle(9, 0);
+        skip(8 * LENGTH);
+        uint256 reserve = pay.reserve();
+        _settle(9, 0);
+        assertEq(pay.reserve(), reserve);
+    }
+
     function test_claim__poor_pot__owes_the_rest() external {
         _tell(0, 1000, 1000);
         _tell(1, 1000, 1000);

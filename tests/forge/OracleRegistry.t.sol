@@ -423,6 +423,17 @@ contract OracleRegistryTest is OracleWorld {
         assertEq(registry.membershipSeconds(_member(4)), LENGTH);
     }
 
+    function test_membership__replaced_before_the_genesis__is_nothing() external {
+        vm.warp(GENESIS - 500);
+        _found();
+        registry.replaceCommittee(_members(0, 1, 2, 4));
+        vm.warp(GENESIS);
+        assertEq(registry.membershipSeconds(_member(0)), 0);
+        assertEq(registry.totalMembershipSeconds(), 0);
+        skip(10);
+        assertEq(registry.membershipSeconds(_member(0)), 10);
+    }
+
     /// @dev The dearest there is: 255 members, whose seconds are written down for the first time.
     function test_rotate__largest_committee__writes_down_everybodys_seconds() external {
         address[] memory members = new address[](255);

@@ -295,6 +295,18 @@ contract ReallocationsTest is ReallocatingWorld {
         }
     }
 
+    /// @dev Anyone may close for a suspended licence: else its node would have another address of its own do it.
+    function test_request__closed_by_a_stranger__asks_all_the_same() external {
+        (, uint256 licence, ) = escrow.partiesOf(failing);
+        trust.set(Subjects.licence(licence), Status.Suspended);
+        vm.prank(address(0x50CC));
+        placements.closeAssignment(failing);
+        assertTrue(placements.givenUp(failing));
+        _request(_outage("a", failing, 100));
+        (, RequestState state) = reallocations.requestOf(JOB, 0);
+        assertEq(uint8(state), uint8(RequestState.Open));
+    }
+
     function test_request__job_stopped__reverts() external {
         vm.warp(STOP);
         _refused(

@@ -276,8 +276,8 @@ contract TrustRegistryTest is Test {
     function test_blacklist__appealed_and_rejected__is_final_at_once() external {
         trust.blacklist(subject, REASON, EVIDENCE);
         skip(APPEAL - 1);
-        _appeal(Status.Blacklisted, _in(DECISION));
-        skip(DECISION - 1);
+        _appeal(Status.Blacklisted, _in(DECISION + 1));
+        skip(DECISION);
         _assertFinal(false);
         vm.expectEmit(address(trust));
         emit ITrustRegistry.AppealDecided(subject, Status.Blacklisted, address(this), false, STATEMENT);
@@ -289,16 +289,80 @@ contract TrustRegistryTest is Test {
 
     function test_blacklist__appealed_and_undecided__lapses_and_slashes_nothing() external {
         trust.blacklist(subject, REASON, EVIDENCE);
-        _appeal(Status.Blacklisted, _in(DECISION));
-        skip(DECISION);
+        _appeal(Status.Blacklisted, _in(APPEAL + DECISION));
+        skip(APPEAL + DECISION - 1);
+        _assertStatus(Status.Blacklisted);
+        skip(1);
         _assertStatus(Status.None);
         skip(10_000 days);
         _assertFinal(false);
     }
 
+    /// @dev An empty appeal of an enemy, rejected in good faith an hour later, would take the subject's span for its own words.
+    function test_appeal__strangers_and_rejected_at_once__waits_until_all_were_heard() external {
+        trust.blacklist(subject, REASON, EVIDENCE);
+        trust.suspendFor(subject, EVIDENCE);
+        uint40 heardFrom = _in(APPEAL);
+        for (uint256 i = 0; i < 2; ++i) {
+            Status status = i == 0 ? Status.Blacklisted : Status.Suspended;
+            uint256 before = vm.snapshotState();
+            _appeal(status, _in(APPEAL + DECISION));
+            skip(APPEAL - 1);
+            vm.expectRevert(
+                abi.encodeWithSelector(ITrustRegistry.TrustRegistry_AppealsOpen.selector, subject, status, heardFrom)
+            );
+            trust.decideAppeal(subject, status, false, STATEMENT);
+            trust.appeal(subject, status, "the subject's own words");
+            skip(1);
+            trust.decideAppeal(subject, status, false, STATEMENT);
+            assertTrue(trust.slashable(subject), "rejected");
+            vm.revertToState(before);
+        }
+    }
+
+    function test_lift__under_appeal__can_t_be_imposed_anew_before_the_appeal_had_lapsed() external {
+        trust.blacklist(subject, REASON, EVIDENCE);
+        trust.suspend(subject, REASON, EVIDENCE);
+        uint40 lapses = _in(APPEAL + DECISION);
+        uint40 sooner = _in(DECISION);
+        _appeal(Status.Blacklisted, lapses);
+        _appeal(Status.Suspended, sooner);
+        trust.liftBlacklist(subject);
+        trust.liftSuspension(subject);
+        _assertStatus(Status.None);
+        skip(DECISION - 1);
+        _expectInForce(Status.Suspended, sooner);
+        trust.suspend(subject, REASON, EVIDENCE);
+        skip(1);
+        trust.suspend(subject, REASON, EVIDENCE);
+        _assertStatus(Status.Suspended);
+        skip(APPEAL - 1);
+        _expectInForce(Status.Blacklisted, lapses);
+        trust.blacklist(subject, REASON, EVIDENCE);
+        assertFalse(trust.slashable(subject), "nothing is final");
+        skip(1);
+        trust.blacklist(subject, REASON, EVIDENCE);
+        _assertStatus(Status.Blacklisted);
+    }
+
+    function test_lift__under_appeal__doesn_t_hinder_a_proof() external {
+        trust.suspend(subject, REASON, EVIDENCE);
+        _appeal(Status.Suspended, _in(DECISION));
+        trust.liftSuspension(subject);
+        trust.suspendFor(subject, EVIDENCE);
+        _assertStatus(Status.Suspended);
+    }
+
+    function test_lift__not_appealed__can_be_imposed_anew() external {
+        trust.blacklist(subject, REASON, EVIDENCE);
+        trust.liftBlacklist(subject);
+        trust.blacklist(subject, REASON, EVIDENCE);
+        _assertStatus(Status.Blacklisted);
+    }
+
     function test_blacklist__appealed_and_granted__is_lifted() external {
         trust.blacklist(subject, REASON, EVIDENCE);
-        _appeal(Status.Blacklisted, _in(DECISION));
+        _appeal(Status.Blacklisted, _in(APPEAL + DECISION));
         trust.decideAppeal(subject, Status.Blacklisted, true, STATEMENT);
         skip(10_000 days);
         _assertStatus(Status.None);
@@ -344,10 +408,10 @@ contract TrustRegistryTest is Test {
     }
 
     function test_suspendFor__a_stranger_appeals_at_once__is_not_final_earlier() external {
-        uint40 finalFrom = _in(APPEAL);
+        uint40 finalFrom = _in(APPEAL + DECISION);
         trust.suspendFor(subject, EVIDENCE);
         _appeal(Status.Suspended, finalFrom);
-        skip(APPEAL - 1);
+        skip(APPEAL + DECISION - 1);
         assertFalse(trust.slashable(subject), "before");
         skip(1);
         assertTrue(trust.slashable(subject), "an undecided proof stands");
@@ -356,8 +420,8 @@ contract TrustRegistryTest is Test {
     function test_suspendFor__appealed_late__waits_for_the_decision() external {
         trust.suspendFor(subject, EVIDENCE);
         skip(APPEAL - 1);
-        _appeal(Status.Suspended, _in(DECISION));
-        skip(DECISION - 1);
+        _appeal(Status.Suspended, _in(DECISION + 1));
+        skip(DECISION);
         assertFalse(trust.slashable(subject), "before");
         trust.decideAppeal(subject, Status.Suspended, false, STATEMENT);
         assertTrue(trust.slashable(subject), "rejected");
@@ -365,7 +429,7 @@ contract TrustRegistryTest is Test {
 
     function test_suspendFor__appeal_granted__is_lifted_and_can_come_again() external {
         trust.suspendFor(subject, EVIDENCE);
-        _appeal(Status.Suspended, _in(APPEAL));
+        _appeal(Status.Suspended, _in(APPEAL + DECISION));
         trust.decideAppeal(subject, Status.Suspended, true, STATEMENT);
         _assertStatus(Status.None);
         skip(1000 days);

@@ -355,6 +355,23 @@ contract UnrulyTokensTest is Street {
         _assertWhole(HONEST);
     }
 
+    /// @dev Of a price below a unit a second, single seconds come to nothing.
+    function test_picky__seconds_worth_less_than_a_unit__are_claimed_without_asking_it() external {
+        _admit(address(new PickyToken()));
+        JobTerms memory terms = _terms(address(bad), 1, LENGTH);
+        terms.price = uint96(EPOCH / 10);
+        uint64 job = _create(1, terms);
+        uint256 assignment = _assign(job, 0, 1);
+        _at(EPOCH);
+        _say(assignment, 5, 5);
+        _report(0);
+        _settle(0);
+        vm.expectEmit(address(escrow));
+        emit IJobEscrow.Paid(assignment, _holder(1), 0, 5);
+        _claim(assignment);
+        assertEq(_view(assignment).claimed, 5);
+    }
+
     // Calls
 
     function test_reentrant__back_into_the_escrow__is_refused_and_pays_once() external {
