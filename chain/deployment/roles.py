@@ -51,7 +51,7 @@ RESTRICTED: Final = (
     # The committee: people act on the registry, which alone acts on the attestations.
     Restricted("attestations", "scheduleCommittee(address[],uint64)", Role.COMMITTEE),
     Restricted("attestations", "replaceCommittee(address[])", Role.COMMITTEE),
-    Restricted("attestations", "veto()", Role.GUARDIAN),
+    Restricted("attestations", "veto(uint64,bytes32)", Role.GUARDIAN),
     Restricted("registry", "scheduleCommittee(address[],uint64)", Role.GOVERNOR),
     Restricted("registry", "replaceCommittee(address[])", Role.REPLACER),
     Restricted("registry", "admit(address,address,address,uint64,bytes32,bytes32)", Role.GOVERNOR),

@@ -97,12 +97,13 @@ class Trust:
 class Swap:
     """How what is to be burned is swapped into the network's own token first; the contract's `SwapSettings` say more.
 
-    router   of Uniswap's second version, or one like it
+    router       of Uniswap's second version, or one like it
+    max_period   also how long a price may have moved on since it was observed; short, since whoever swaps gains by that
     """
 
     router: str
     min_period: int = 1_800
-    max_period: int = 2 * DAY
+    max_period: int = 3_600
     cooldown: int = 3_600
     max_slippage_ppm: int = 20_000
 

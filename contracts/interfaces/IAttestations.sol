@@ -52,6 +52,8 @@ interface IAttestations is ICommittee {
     error Attestations_ReportPending(uint64 epoch, uint40 finalAt);
     /// @notice No report is pending.
     error Attestations_NothingPending();
+    /// @notice Another report is pending than the one that was meant.
+    error Attestations_AnotherPending(uint64 epoch, bytes32 root);
     /// @notice A report of that epoch, or of a later one, was vetoed before.
     error Attestations_VetoedBefore(uint64 epoch);
     /// @notice The epoch's report isn't one of the last two final ones.
@@ -64,7 +66,8 @@ interface IAttestations is ICommittee {
 
     /// @notice Vetoes the pending report, once for each reported epoch; that clears the pending place and consumes
     /// nothing. A later report of the epoch waits the review delay and can't be vetoed. Guardian only.
-    function veto() external;
+    /// @param epoch and `root` of the report that is meant, so that a veto that comes late hits no other
+    function veto(uint64 epoch, bytes32 root) external;
 
     /// @notice The pending report: its epoch, root and when it becomes final (UNIX seconds); zeros when there is none.
     function pendingReport() external view returns (uint64 epoch, bytes32 root, uint40 finalAt);

@@ -39,7 +39,8 @@ struct PriceObservation {
 /// @notice Anyone swaps, so nobody's word on the price counts: the least that must come out follows from the pair's own
 /// cumulative prices between an observation made here, `minPeriod` to `maxPeriod` ago, and now. Who bends the price within a
 /// block doesn't move that average; who holds it bent for long pays those who bend it back.
-/// @dev What can still be taken from a swap is what the slippage allows, of `maxAmount`, once a cooldown; where a pair is so
+/// @dev What can still be taken from a swap is what the slippage allows, and what the burned token's price fell since the
+/// observation, which is `maxPeriod` ago at most, of `maxAmount`, once a cooldown: keep that period short. Where a pair is so
 /// thin that holding its price bent for `minPeriod` costs less than `maxAmount`, up to that. So governance opens routes, through
 /// its delay, and only to the router's own pair. Assumes tokens without transfer fees; the burned one has ERC20Burnable's `burn`.
 interface ISwapBurner is IBurner {

@@ -90,13 +90,15 @@ contract Attestations is IAttestations, Committee, EIP712 {
     }
 
     /// @inheritdoc IAttestations
-    function veto() external restricted {
+    function veto(uint64 meantEpoch, bytes32 meantRoot) external restricted {
         Reports reports = _reports.asOf(block.timestamp);
         (uint32 epoch, uint40 finalAt) = reports.pending();
         require(finalAt != 0, Attestations_NothingPending());
+        bytes32 root = _roots[reports.place(0)];
+        require(epoch == meantEpoch && root == meantRoot, Attestations_AnotherPending(epoch, root));
         require(epoch >= reports.reviewedBelow(), Attestations_VetoedBefore(epoch));
         _reports = reports.drop().review(epoch + 1);
-        emit ReportVetoed(epoch, _roots[reports.place(0)]);
+        emit ReportVetoed(epoch, root);
     }
 
     /// @inheritdoc IAttestations

@@ -68,7 +68,9 @@ class History:
 
     def veto(self) -> None:
         """As the guardian."""
-        function = self.town.network.attestations.functions.veto()
+        functions = self.town.network.attestations.functions
+        epoch, root, _ = functions.pendingReport().call()
+        function = functions.veto(epoch, root)
         self.town.timeline.send([Call.of("veto", self.town.wallet("governor"), function)])
 
     def submit(self, report: EpochReport, signers: Sequence[int] = range(3)) -> None:

@@ -219,7 +219,7 @@ def test_deploy__real_people__deployer_holds_nothing_and_each_only_his_own(place
     }
     assert may["licences", "mint(address,uint8)"] == {"sale"}  # the licensor schedules it first
     assert may["sale", "setIssuer(address,bool)"] == set()  # as the governor does what is his
-    assert may["attestations", "veto()"] == {"guardian"}
+    assert may["attestations", "veto(uint64,bytes32)"] == {"guardian"}
     assert may["attestations", "replaceCommittee(address[])"] == {"registry"}
     assert may["registry", "replaceCommittee(address[])"] == set()  # the replacer schedules it first
     assert may["trust", "suspendFor(uint256,bytes32)"] == {"equivocations"}

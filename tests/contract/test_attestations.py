@@ -258,7 +258,7 @@ def test_submit__signatures_cut_short__is_refused(over: World) -> None:
 
 def test_veto__pending_report__clears_the_place_and_consumes_nothing(over: World) -> None:
     over.submit(over.signed(over.report(3, root("a"))))
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
     assert over.attestations.pendingReport().call() == [0, ZERO_ROOT, 0]
     over.wait_until(over.now + TIMING.activation_delay)
     assert over.attestations.lastFinal().call() == [0, ZERO_ROOT, 0]
@@ -270,32 +270,44 @@ def test_veto__not_the_guardian__is_refused(over: World, who: str) -> None:
     over.submit(over.signed(over.report(3)))
     caller = getattr(over, who)
     with refused("AccessManagedUnauthorized", caller=caller.address):
-        over.do(caller, over.attestations.veto())
+        over.do(caller, over.veto())
 
 
 def test_veto__nothing_pending__is_refused(over: World) -> None:
     with refused("Attestations_NothingPending"):
-        over.do(over.guardian, over.attestations.veto())
+        over.do(over.guardian, over.veto())
 
 
 def test_veto__report_final_already__is_refused(over: World) -> None:
     over.submit(over.signed(over.report(3)))
     over.at(over.now + TIMING.activation_delay)
     with refused("Attestations_NothingPending"):
-        over.do(over.guardian, over.attestations.veto())
+        over.do(over.guardian, over.veto())
+
+
+def test_veto__meant_for_another_report__is_refused(over: World) -> None:
+    """Signed against a lie that was replaced meanwhile, it mustn't hit the truth."""
+    over.submit(over.signed(over.report(3, root("a"))))
+    meant = over.veto()
+    over.do(over.guardian, meant)
+    over.submit(over.signed(over.report(2, root("b"))))
+    for epoch, other in ((3, root("a")), (2, root("a")), (3, root("b")), (0, ZERO_ROOT)):
+        with refused("Attestations_AnotherPending", epoch=2, root=root("b")):
+            over.do(over.guardian, over.attestations.veto(epoch, other))
+    assert over.attestations.pendingReport().call()[:2] == [2, root("b")]
 
 
 def test_veto__second_one_for_an_epoch__is_refused(over: World) -> None:
     over.submit(over.signed(over.report(3, root("a"))))
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
     over.submit(over.signed(over.report(3, root("b"))))
     with refused("Attestations_VetoedBefore", epoch=3):
-        over.do(over.guardian, over.attestations.veto())
+        over.do(over.guardian, over.veto())
 
 
 def test_submit__epoch_vetoed_before__waits_the_review_delay(over: World) -> None:
     over.submit(over.signed(over.report(3, root("a"))))
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
     over.submit(over.signed(over.report(3, root("b"))))
     final_at = over.now + TIMING.review_delay
     over.wait_until(final_at - 1)
@@ -306,25 +318,25 @@ def test_submit__epoch_vetoed_before__waits_the_review_delay(over: World) -> Non
 
 def test_submit__epoch_before_a_vetoed_one__waits_the_review_delay_too(over: World) -> None:
     over.submit(over.signed(over.report(3, root("a"))))
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
     over.submit(over.signed(over.report(2, root("b"))))
     assert over.attestations.pendingReport().call()[2] == over.now + TIMING.review_delay
     with refused("Attestations_VetoedBefore", epoch=2):
-        over.do(over.guardian, over.attestations.veto())
+        over.do(over.guardian, over.veto())
 
 
 def test_submit__epoch_after_a_vetoed_one__waits_the_activation_delay_and_can_be_vetoed(over: World) -> None:
     over.submit(over.signed(over.report(2, root("a"))))
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
     over.submit(over.signed(over.report(3, root("b"))))
     assert over.attestations.pendingReport().call()[2] == over.now + TIMING.activation_delay
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
 
 
 def test_review__replacement_of_the_committee__comes_in_time(over: World) -> None:
     """Review outlasts an emergency replacement: a hostile report that comes again after its veto never gets final."""
     over.submit(over.signed(over.report(3, root("hostile"))))
-    over.do(over.guardian, over.attestations.veto())
+    over.do(over.guardian, over.veto())
     over.submit(over.signed(over.report(3, root("hostile"))))
     over.wait_until(over.now + TIMING.replacement_span)
     fresh = oracles("fresh")

@@ -54,7 +54,7 @@ def test_guardian__role_taken_away__may_no_longer_veto(world: World) -> None:
     revoke = world.network.authority.functions.revokeRole(ROLE_GUARDIAN, world.guardian.address)
     world.do(world.admin, revoke)
     with refused("AccessManagedUnauthorized", caller=world.guardian.address):
-        world.do(world.guardian, world.attestations.veto())
+        world.do(world.guardian, world.veto())
 
 
 # Which sets

@@ -355,6 +355,11 @@ class World:
         values = (report.epoch, report.committee, report.root, report.parent, report.anchor, report.evidence)
         return self.do(who or self.keeper, self.attestations.submit(values, members, signatures))
 
+    def veto(self) -> ContractFunction:
+        """The guardian's call against what is pending now."""
+        epoch, root, _ = self.attestations.pendingReport().call()
+        return self.attestations.veto(epoch, root)
+
     def publish(self, epoch: int, leaves: Sequence[Leaf] = (EMPTY,)) -> Tree:
         """Report `epoch` as soon as it is over, and let the report become final."""
         tree = Tree.build(sorted(leaves))

@@ -95,7 +95,7 @@ async def test_run__vetoed_withheld_requested_forfeited_and_ending__subscriber_h
 ) -> None:
     world = stage.world
     world.at(end_of(0) + TIMING.settle_delay).submit(world.signed(world.report(0, Tree.build([EMPTY]).root)))
-    world.do(world.guardian, world.attestations.veto())
+    world.do(world.guardian, world.veto())
     stage.ask()
     tree = world.publish(1, [leaf(stage.assignment, 500, 900)])
     world.settle(1, tree)

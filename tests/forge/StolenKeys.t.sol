@@ -22,7 +22,7 @@ contract StolenKeysTest is Street {
         _at(3_010);
         _say(assignment, 3_000, 3_000);
         _submit(2);
-        attestations.veto();
+        _veto();
         _say(assignment, 3_000, 3_000);
         _submit(2);
         (, , uint40 finalAt) = attestations.pendingReport();
@@ -148,5 +148,10 @@ contract StolenKeysTest is Street {
 
     function _placeOf(address member, address[] memory members) private pure returns (uint256 place) {
         while (members[place] != member) ++place;
+    }
+
+    function _veto() private {
+        (uint64 epoch, bytes32 root, ) = attestations.pendingReport();
+        attestations.veto(epoch, root);
     }
 }

@@ -262,7 +262,7 @@ class Play(Compared):
         return subjects
 
     def _veto(self) -> list[Act]:
-        return [Act(self.world.guardian, self.world.attestations.veto(), self.model.reports.veto)]
+        return [Act(self.world.guardian, self.world.veto(), self.model.reports.veto)]
 
     def _replace(self) -> list[Act]:
         def replaced(now: int) -> None:

@@ -19,17 +19,16 @@ abstract contract OracleHandler is World {
 
     /// @dev The guardian vetoes, once for an epoch.
     function veto(uint256 seed) external act {
-        (uint64 epoch, , uint40 finalAt) = attestations.pendingReport();
+        (uint64 epoch, bytes32 root, uint40 finalAt) = attestations.pendingReport();
         // Seldom would else anything be pending just now.
-        if (finalAt == 0 && seed % 4 != 0 && _report(seed)) (epoch, , finalAt) = attestations.pendingReport();
+        if (finalAt == 0 && seed % 4 != 0 && _report(seed)) (epoch, root, finalAt) = attestations.pendingReport();
         bytes memory expected =
             finalAt == 0 ? abi.encodePacked(IAttestations.Attestations_NothingPending.selector) : bytes(NONE);
         if (_vetoed[epoch] || candidateFinalAt > _now() + 50) {
             expected = abi.encodePacked(expected, IAttestations.Attestations_VetoedBefore.selector);
         }
-        if (!_call("veto", address(this), address(attestations), abi.encodeCall(attestations.veto, ()), expected)) {
-            return;
-        }
+        bytes memory call = abi.encodeCall(attestations.veto, (epoch, root));
+        if (!_call("veto", address(this), address(attestations), call, expected)) return;
         _check(!_vetoed[epoch], "vetoed twice");
         _vetoed[epoch] = true;
         (, , finalAt) = attestations.pendingReport();

@@ -193,16 +193,18 @@ abstract contract ProbeHandler is CspHandler, OracleHandler, KeeperHandler {
         if (against) {
             uint256[3] memory subjects = [Subjects.licence(a.licence), Subjects.node(a.node), Subjects.csp(j.account)];
             for (uint256 k = 0; k < 3; ++k) {
-                (uint40 until, , ) = trust.standingOf(subjects[k], Status.Blacklisted);
-                if (until <= _now()) trust.blacklist(subjects[k], 7, bytes32("x"));
+                (uint40 until, uint40 from, ) = trust.standingOf(subjects[k], Status.Blacklisted);
+                // Lifted under appeal, it rests until that had lapsed.
+                bool free = until == 0 ? from <= _now() : until <= _now();
+                if (free) trust.blacklist(subjects[k], 7, bytes32("x"));
                 (until, , ) = trust.standingOf(subjects[k], Status.Frozen);
                 uint256 left = trust.freezeLeft(subjects[k]);
                 if (left > 2_000) left = 2_000;
                 if (until <= _now() && left != 0) trust.freeze(subjects[k], uint40(_now() + left), 7, bytes32("x"));
             }
             escrow.mark(_one(id));
-            (uint40 from, uint40 paused) = admission.lastPause();
-            if (_now() >= paused && _now() >= uint256(paused) + (paused - from)) admission.pause(uint40(_now() + 1));
+            (uint40 since, uint40 paused) = admission.lastPause();
+            if (_now() >= paused && _now() >= uint256(paused) + (paused - since)) admission.pause(uint40(_now() + 1));
             if (admission.tokenAllowed(address(token))) admission.forbidToken(address(token));
             if (!j.leaving && _now() < j.stop) {
                 vm.prank(j.owner);

@@ -68,7 +68,9 @@ abstract contract WardenHandler is World {
         bytes memory data = abi.encodeCall(trust.appeal, (subject, status, bytes32("statement")));
         _call("appeal", STRANGER, address(trust), data, expected);
         if ((seed >> 24) % 2 == 0) return;
-        data = abi.encodeCall(trust.decideAppeal, (subject, status, (seed >> 32) % 2 == 0, bytes32("decision")));
+        bool granted = (seed >> 32) % 2 == 0;
+        data = abi.encodeCall(trust.decideAppeal, (subject, status, granted, bytes32("decision")));
+        if (!granted) expected = abi.encodePacked(expected, ITrustRegistry.TrustRegistry_AppealsOpen.selector);
         _call("decide", address(this), address(trust), data, expected);
     }
 
