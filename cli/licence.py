@@ -66,6 +66,7 @@ def show(number: int, as_json: bool, **given: Any) -> None:
                 "token": each.token.address,
                 "balance": str(each.balance),
                 "reserved": str(each.reserved),
+                "liable": str(each.liable),
                 "requested": str(each.requested),
                 "available_at": each.available_at,
             }

@@ -40,6 +40,7 @@ def show_bond(number: int, as_json: bool, **given: Any) -> None:
                 "token": one.token.address,
                 "balance": str(one.balance),
                 "reserved": str(one.reserved),
+                "liable": str(one.liable),
                 "requested": str(one.requested),
                 "available_at": one.available_at,
                 "requester": one.requester,

@@ -50,7 +50,7 @@ _GOVERNING: Final = {
 }
 
 _ORACLES: Final = {
-    "Attestations_AnotherPending": "pending is the report of epoch {epoch} with root {root}; name that one if it is meant",
+    "Attestations_AnotherPending": "pending is the report of epoch {epoch} with root {root}; name it if it is meant",
     "Attestations_EpochNotOver": "epoch {epoch} isn't over before {endsAt:time}; wait until then",
     "Attestations_EpochOutOfOrder": "epoch {epoch} isn't after the last final one, {lastFinal}; report a later one",
     "Attestations_NothingPending": "no report is pending; wait for the next",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Bond:
     """One licence's bond. By assignment: `told`, the penalty that is due for good, whether the bond could pay it or
-    not; `reserved`, up to how much is kept back for what may still be appealed, whatever others have reserved."""
+    not; `reserved`, what is kept back for what may still be appealed, whatever others reserve and the bond has."""
 
     balance: int = 0
     told: dict[int, int] = field(default_factory=lambda: defaultdict(int))
@@ -40,7 +40,7 @@ class Bonds:
         bond.told[assignment] = max(burned, bond.told[assignment])
         bond.balance -= taken
         self.burnable += taken
-        bond.reserved[assignment] = min(reserved, bond.balance)
+        bond.reserved[assignment] = reserved
 
     def send_to_burn(self) -> None:
         """Burn what was taken."""

@@ -19,18 +19,20 @@ struct BondSettings {
 /// @param requested what is still to be paid of the request; slashable, reservable and takeable until then
 /// @param availableAt UNIX seconds from which the request can be paid; zero when there is none
 /// @param requester who asked for it; only the same holder is paid
+/// @param liable the sum of all reservations: what goes beyond the balance would be taken of later deposits
 struct BondView {
     uint112 balance;
     uint112 reserved;
     uint112 requested;
     uint40 availableAt;
     address requester;
+    uint112 liable;
 }
 
 /// @title Bonds of licences and of oracles: deposited, reserved for penalties, slashed, withdrawn after a delay.
 /// @notice There is one bond for each subject (a licence, or an oracle's member address, see {Subjects}) and token. A licence's bond
-/// belongs to the licence and goes to its buyer with it; so a buyer looks at {bondOf} in the transaction in which he pays, since
-/// a request that is due can be paid just before. What is taken from a bond goes to the burner, never to a CSP, an
+/// belongs to the licence and goes to its buyer with it, and so does what it is {BondView-liable} for; so a buyer looks at {bondOf} in
+/// the transaction in which he pays, since a request that is due can be paid just before. Seconds that no report tells yet show nowhere. What is taken from a bond goes to the burner, never to a CSP, an
 /// orchestrator or whoever called. Nobody governs this contract and nothing in it is paused.
 /// @dev Any ERC-20 may be deposited: a token that misbehaves hurts only who chose it, since tokens share nothing here.
 /// - A fee on the transfer is refused when it is deposited, and so is a transfer that says it is done and isn't.
@@ -109,8 +111,8 @@ interface IBonds {
     /// @notice Tells an assignment's cumulative penalties. Escrow only; never reverts: what the bond lacks isn't owed.
     /// @dev A rise of `burned` is taken at once, and from all of the bond, whoever reserved it: all that is taken is burned, so a
     /// reservation needs no shelter from another, and none can shelter the bond. Only where the balance lacks, the rest of that
-    /// rise is forgiven for good: no later deposit pays for it. `reserved` is what is kept from being withdrawn from now on, for each
-    /// assignment up to the whole balance, whatever others reserve; a later call reserves more if the bond has more by then. What is
+    /// rise is forgiven for good: no later deposit pays for it. `reserved` is what is kept from being withdrawn from now on, of what is
+    /// deposited later too, whatever others reserve. What is
     /// taken is the sum of all assignments' `burned`, in whatever order and steps they were told, or the whole bond.
     /// @param licence whose bond it is
     /// @param token the bond's and the job's ERC-20
@@ -126,7 +128,8 @@ interface IBonds {
     /// oracle a member, for a second since: so all that was ever served was served before it. The window of
     /// those seconds is over `windowEpochs` epochs later. Had no report that covers it become final, the network's last
     /// progress ({IAttestations.lastProgress}) would be at most an epoch after the window; after stallSpan + attestableSpan more the seconds
-    /// are the CSP's, but for a report that was submitted in the last moment and waits its review. One more epoch bounds the
+    /// are the CSP's if it closes the job (of one that runs on they can be attested later still: a network that was silent for that
+    /// long has no hold on bonds), but for a report that was submitted in the last moment and waits its review. One more epoch bounds the
     /// escrow's settle window, in which anyone settles, and a former committee's grace. Hence, checked at deployment:
     ///
     ///     withdrawalDelay >= (windowEpochs + 2) * epochLength + stallSpan + attestableSpan + reviewDelay

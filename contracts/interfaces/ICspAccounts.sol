@@ -58,7 +58,8 @@ interface ICspAccounts {
     /// the account's jobs are the caller's. What stands against the account in {ITrustRegistry} stays.
     function acceptAccount(uint48 account) external;
 
-    /// @notice Sets all that a delegate may do; permissions of zero drop it with its spending limits. Owner only.
+    /// @notice Sets all that a delegate may do; permissions of zero drop it with its spending limits, which
+    /// outlast an expiry: who appoints a lapsed delegate anew drops it first, or sets them. Owner only.
     /// @param permissions bits of {Permissions}
     /// @param expiry UNIX seconds from which they no longer hold
     function setDelegate(uint48 account, address delegate, uint8 permissions, uint40 expiry) external;

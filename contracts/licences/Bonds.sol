@@ -21,8 +21,8 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
 
-    /// @dev `reserved` is the sum of all assignments' reservations since the last slash. Each is for up to the whole balance whatever others
-    /// reserve, so that none can crowd another out, and the sum can be more than the balance.
+    /// @dev `reserved` is the sum of all assignments' reservations since the last slash. Each is for all that is told, whatever others
+    /// reserve and whatever the balance, so that none can crowd another out, and a later deposit is reserved too.
     struct Bond {
         uint112 balance;
         uint112 reserved;
@@ -120,10 +120,10 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
         burned = Math.max(Math.min(burned, type(uint112).max), told);
         unchecked {
             // own <= total, by the note on {Bond}; all fits 112 bits, since what is taken is bounded by the balance and what
-            // is reserved by the balance and the sum's room. `burnable` can't overflow: it is a sum of what balances lose.
+            // is reserved by the sum's room. `burnable` can't overflow: it is a sum of what balances lose.
             uint256 others = total - own;
             uint256 taken = Math.min(burned - told, balance);
-            reserved = Math.min(reserved, Math.min(balance - taken, type(uint112).max - others));
+            reserved = Math.min(reserved, type(uint112).max - others);
             if (burned == told && reserved == own) return;
             (bond.balance, bond.reserved) = (uint112(balance - taken), uint112(others + reserved));
             (penalty.burned, penalty.reserved, penalty.slashes) = (uint112(burned), uint112(reserved), slashes);
@@ -207,7 +207,7 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
         Request memory request = _requests[subject][token];
         (uint112 balance, uint112 reserved) = (bond.balance, bond.reserved);
         if (reserved > balance) reserved = balance;
-        return BondView(balance, reserved, request.amount, request.availableAt, request.requester);
+        return BondView(balance, reserved, request.amount, request.availableAt, request.requester, bond.reserved);
     }
 
     /// @inheritdoc IBonds

@@ -34,11 +34,14 @@ class Bond:
     requested: int
     available_at: int
     requester: str
+    liable: int
 
     def text(self, now: int) -> str:
         """For a person."""
         show = self.token.show
         said = f"{show(self.balance)}, {show(self.reserved)} of it reserved for what is still judged"
+        if self.liable > self.balance:
+            said += f", and {show(self.liable - self.balance)} more that it lacks, of what is added"
         if self.requested:
             when = f"from {times.show_time(self.available_at)} on" if now < self.available_at else "now"
             said += f"; {show(self.requested)} requested by {self.requester}, to be withdrawn {when}"
@@ -142,6 +145,7 @@ def bonds_of(network: Network, licence: int, known: Sequence[Token]) -> list[Bon
             one["requested"],
             one["availableAt"],
             checksummed(raw_address(one["requester"])),
+            one["liable"],
         )
         for token, one in zip(known, found, strict=True)
     ]

@@ -160,17 +160,30 @@ contract BondsTest is BondsFixture {
         assertEq(_bonds.burnable(address(_token)), 25);
     }
 
-    function test_update__bond_lacks__reserves_what_there_is_and_more_when_topped_up() external {
+    function test_update__bond_lacks__reserves_what_there_is_and_of_later_deposits() external {
         _deposit(DEED, address(_token), 10);
         _update(address(_token), 1, 0, 8);
         _update(address(_token), 2, 0, 12);
         _expectBond(10, 10);
         (, uint256 reserved) = _bonds.penaltyOf(LICENCE, address(_token), 2);
-        assertEq(reserved, 10);
+        assertEq(reserved, 12);
+        assertEq(_bonds.bondOf(DEED, address(_token)).liable, 20);
         _deposit(DEED, address(_token), 20);
-        _expectBond(30, 18);
-        _update(address(_token), 2, 0, 12);
         _expectBond(30, 20);
+    }
+
+    /// @dev Whoever buys a licence sees what its node may still lose of a bond that is empty now.
+    function test_bondOf__empty__tells_what_a_deposit_would_be_liable_for() external {
+        _update(address(_token), 1, 0, 7);
+        BondView memory bond = _bonds.bondOf(DEED, address(_token));
+        assertEq(bond.balance, 0);
+        assertEq(bond.reserved, 0);
+        assertEq(bond.liable, 7);
+        _deposit(DEED, address(_token), 10);
+        _expectBond(10, 7);
+        _update(address(_token), 1, 7, 0);
+        _expectBond(3, 0);
+        assertEq(_bonds.bondOf(DEED, address(_token)).liable, 0);
     }
 
     /// @dev A reservation keeps a bond from leaving, not another assignment's penalty from being taken.
@@ -319,6 +332,7 @@ contract BondsTest is BondsFixture {
                     assertLe(bond.reserved, bond.balance);
                     if (i == 2) continue;
                     uint256 sum = _reservations(LICENCE + i, address(tokens[t]));
+                    assertEq(bond.liable, sum);
                     assertEq(bond.reserved, sum < bond.balance ? sum : bond.balance);
                 }
                 assertEq(tokens[t].balanceOf(address(_bonds)), owed);

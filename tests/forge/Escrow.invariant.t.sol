@@ -151,6 +151,7 @@ contract EscrowInvariants is Test {
                 uint256 most = (_worth(j, a.accounted - a.earned) * j.penaltyPpm) / 1_000_000;
                 assertLe(own, most, "more reserved than the policy takes");
             }
+            assertEq(b.liable, reserved, "a bond is liable for all that its assignments may lose");
             if (reserved > b.balance) reserved = b.balance;
             assertEq(b.reserved, reserved, "a bond's reserve isn't the sum of its assignments', or all of it");
         }
