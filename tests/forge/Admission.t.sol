@@ -178,6 +178,11 @@ contract AdmissionTest is Words {
         admission.resume();
         (uint40 start, uint40 end) = (_in(0), _in(1 days));
         admission.pause(_in(PAUSE));
+        uint256 before = vm.snapshotState();
+        skip(PAUSE);
+        vm.expectRevert(IAdmission.Admission_NotPaused.selector);
+        admission.resume();
+        vm.revertToState(before);
         skip(1 days);
         vm.expectEmit(address(admission));
         emit IAdmission.DepositsResumed();

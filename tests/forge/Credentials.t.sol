@@ -205,6 +205,8 @@ contract CredentialsTest is Test {
 
     function test_removeVerifier__without_cause__what_it_signed_counts_and_nothing_more_is_taken() external {
         _present(_issue(KYC), key);
+        vm.expectEmit(address(credentials));
+        emit ICredentials.VerifierRemoved(verifier, false);
         credentials.removeVerifier(verifier, false);
         assertTrue(credentials.valid(subject, KYC), "valid");
         _expectNotVerifier(verifier, KYB);

@@ -32,6 +32,7 @@ contract EquivocationsTest is OracleWorld {
             abi.encodeWithSelector(IEquivocations.Equivocations_SettingViolated.selector, "validEpochs > 1")
         );
         new Equivocations(attestations, registry, ITrustRegistry(address(trust)), 1);
+        assertEq(new Equivocations(attestations, registry, ITrustRegistry(address(trust)), 2).validEpochs(), 2);
     }
 
     /// @dev Epoch, committee, content and digest as in tests/vectors/protocol.json.

@@ -176,6 +176,8 @@ contract OraclePayTest is OracleWorld {
         _publish(0);
         for (uint256 i = 0; i < 4; ++i) _settle(0, i);
         token.block_(address(0xBAD));
+        vm.expectEmit(address(pay));
+        emit IOraclePay.RecipientSet(_member(0), address(0xBAD));
         vm.prank(_member(0));
         pay.setRecipient(address(0xBAD));
         trust.set(Subjects.oracle(_member(1)), Status.Frozen);
