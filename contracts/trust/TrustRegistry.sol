@@ -81,22 +81,20 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
 
     /// @inheritdoc ITrustRegistry
     function liftFreeze(uint256 subject) external restricted {
-        _lift(subject, Status.Frozen, _open(subject, Status.Frozen));
+        _lift(subject, Status.Frozen, _open(subject, Status.Frozen), 0);
     }
 
     /// @inheritdoc ITrustRegistry
     function liftSuspension(uint256 subject) external restricted {
         Standing s = _open(subject, Status.Suspended);
         require(!_proven(s), TrustRegistry_Proven(subject));
-        _lift(subject, Status.Suspended, s);
-        _rest(subject, Status.Suspended, s);
+        _lift(subject, Status.Suspended, s, _lapse(s, Status.Suspended));
     }
 
     /// @inheritdoc ITrustRegistry
     function liftBlacklist(uint256 subject) external restricted {
         Standing s = _open(subject, Status.Blacklisted);
-        _lift(subject, Status.Blacklisted, s);
-        _rest(subject, Status.Blacklisted, s);
+        _lift(subject, Status.Blacklisted, s, _lapse(s, Status.Blacklisted));
     }
 
     /// @inheritdoc ITrustRegistry
@@ -129,7 +127,7 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         require(s.appealOf(status) == Appeal.Open, TrustRegistry_NoAppeal(subject, status));
         emit AppealDecided(subject, status, msg.sender, granted, statement);
         if (granted) {
-            _lift(subject, status, s);
+            _lift(subject, status, s, 0);
             return;
         }
         bool proven = status == Status.Suspended && _proven(s);
@@ -218,16 +216,15 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         emit StatusImposed(subject, status, msg.sender, until, finalFrom, reason, evidence);
     }
 
-    function _lift(uint256 subject, Status status, Standing s) private {
-        _standings[subject] = s.put(status, 0, 0, Appeal.None);
+    /// @param rests before when it can't be imposed anew (UNIX seconds), kept in place of when it becomes final
+    function _lift(uint256 subject, Status status, Standing s, uint40 rests) private {
+        _standings[subject] = s.put(status, 0, rests, Appeal.None);
         emit StatusLifted(subject, status, msg.sender);
     }
 
-    /// @dev What its authority lifts under appeal it can't impose anew before the appeal would have lapsed.
-    function _rest(uint256 subject, Status status, Standing s) private {
-        if (s.appealOf(status) == Appeal.Open) {
-            _standings[subject] = _standings[subject].put(status, 0, s.untilOf(status), Appeal.None);
-        }
+    /// @dev When a status under appeal would have lapsed: its authority can't wipe the appeal by imposing it anew sooner.
+    function _lapse(Standing s, Status status) private pure returns (uint40) {
+        return s.appealOf(status) == Appeal.Open ? s.untilOf(status) : 0;
     }
 
     /// @dev The standing of a subject whose status is in force and can still be lifted.
