@@ -41,12 +41,14 @@ _GOVERNING: Final = {
     "TrustRegistry_InForce": "{status:status} of {subject:subject} is in force until {until:time}; nothing to do",
     "TrustRegistry_AppealsOpen": "until {heardFrom:time} anyone may still speak against {status:status} of "
     "{subject:subject}; reject after that",
+    "TrustRegistry_AnotherAppeal": "the open appeal of {status:status} of {subject:subject} is to be decided by "
+    "{decideBy:time}; name that time",
     "TrustRegistry_NoAppeal": "there is no open appeal of {status:status} of {subject:subject}; check the subject",
     "TrustRegistry_NoEvidence": "no evidence was named; give its hash",
     "TrustRegistry_NotInForce": "{status:status} of {subject:subject} isn't in force; nothing to do",
-    "TrustRegistry_Proven": "what stands against {subject:subject} was proved on chain; it can't be appealed",
+    "TrustRegistry_Proven": "what stands against {subject:subject} was proved on chain; only an appeal can lift that",
     "TrustRegistry_ReservedReason": "reason {reason} is reserved for proofs; give another",
-    "TrustRegistry_UnknownKind": "{kind} is no kind of subject; 1 licence, 2 node, 3 CSP account, 4 oracle",
+    "TrustRegistry_UnknownKind": "{kind} is no kind of subject; 1 licence, 2 node, 3 CSP account, 4 oracle, 5 owner",
 }
 
 _ORACLES: Final = {
@@ -91,7 +93,7 @@ _ORACLES: Final = {
     "OracleRegistry_ConsentExpired": "the signer's consent ended at {deadline:time}; have it sign a new one",
     "OracleRegistry_DuplicateMember": "{member} is named twice; name it once",
     "OracleRegistry_FirstCommitteeDiffers": "the first committee isn't the one that was deployed; check the settings",
-    "OracleRegistry_Leaving": "{member} is leaving already; nothing to do",
+    "OracleRegistry_Leaving": "{member} asked to leave, from epoch {fromEpoch} on; name another member",
     "OracleRegistry_LengthsDiffer": "{members} members, {signers} signers and {operators} operators; give as many of "
     "each",
     "OracleRegistry_NothingToAnnounce": "the committee hasn't changed; nothing to announce",

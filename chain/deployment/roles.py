@@ -68,7 +68,7 @@ RESTRICTED: Final = (
     Restricted("trust", "suspendFor(uint256,bytes32)", Role.EQUIVOCATIONS),
     Restricted("trust", "blacklist(uint256,uint32,bytes32)", Role.BLACKLISTER),
     Restricted("trust", "liftBlacklist(uint256)", Role.BLACKLISTER),
-    Restricted("trust", "decideAppeal(uint256,uint8,bool,bytes32)", Role.JUDGE),
+    Restricted("trust", "decideAppeal(uint256,uint8,uint40,bool,bytes32)", Role.JUDGE),
     # Customers.
     Restricted("credentials", "setVerifier(address,uint8)", Role.REGISTRAR),
     Restricted("credentials", "removeVerifier(address,bool)", Role.REGISTRAR),

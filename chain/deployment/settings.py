@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from chain.deployment.errors import UnfitSettings
 
 DAY = 86_400
+LEAVE_NOTICE_EPOCHS = 8
+"""After how many epochs an oracle's wish to leave counts, as the contract OracleRegistry fixes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,12 +218,18 @@ class NetworkSettings:
         return self.bond_delay or max(least, self.equivocation_span)
 
     def check(self, people: People) -> None:
-        """UnfitSettings unless people's delays fit the spans, bonds outlast proofs, and what belongs together is of one
-        length. The contracts check the rest."""
+        """UnfitSettings unless people's delays fit the spans and notices, bonds outlast proofs, and what belongs
+        together is of one length. The contracts check the rest."""
         if people.delays.replacement > self.timing.replacement_span:
             raise UnfitSettings(
                 f"delays.replacement is {people.delays.replacement:,} s, but an emergency replacement must fit "
                 f"timing.replacement_span, {self.timing.replacement_span:,} s; lower the one or raise the other"
+            )
+        notice = (LEAVE_NOTICE_EPOCHS - 1) * self.timing.epoch_length
+        if people.delays.governance > notice:
+            raise UnfitSettings(
+                f"delays.governance is {people.delays.governance:,} s, but a committee must be announced before a wish "
+                f"to leave counts that came meanwhile, {notice:,} s at least; lower it to that"
             )
         if self.bond_withdrawal_delay < self.equivocation_span:
             raise UnfitSettings(

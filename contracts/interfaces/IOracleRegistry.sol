@@ -8,14 +8,15 @@ import {ITrustRegistry, Status} from "./ITrustRegistry.sol";
 /// @param signer its newest key; which key a committee knows it by, see {IOracleRegistry-membersOf}
 /// @param operator who runs it, as declared when this epoch started
 /// @param nextOperator who will, from the next epoch on; `operator` when nothing else was declared
-/// @param leaving whether it asked to leave: no new committee has it, unless it replaces another for cause
+/// @param leavesFrom the epoch from which its wish to leave counts: no committee set from then on has it, unless it replaces another for
+/// cause; zero: it has no such wish
 /// @param nonce of the consent of its next key
 /// @param nextDueAt from when a key that it gives now is announced, UNIX seconds; past: at once
 struct OracleView {
     address signer;
     address operator;
     address nextOperator;
-    bool leaving;
+    uint32 leavesFrom;
     uint64 nonce;
     uint256 nextDueAt;
 }
@@ -33,8 +34,9 @@ interface IOracleRegistry {
     event SignerBound(address indexed member, address indexed signer);
     /// @notice The member's operator from the start of `fromEpoch` on.
     event OperatorDeclared(address indexed member, address indexed operator, uint64 fromEpoch);
-    /// @notice The member asked to leave, or thought better of it. Governance schedules a committee without it.
-    event LeaveAsked(address indexed member, bool leaving);
+    /// @notice The member asked to leave, which counts from `fromEpoch` on, or thought better of it (zero). Governance schedules a
+    /// committee without it.
+    event LeaveAsked(address indexed member, uint32 fromEpoch);
     /// @notice Who makes up a committee, in the order of its signers.
     event MembersSet(uint32 indexed version, address[] members);
     /// @notice The committee to come was announced anew, for the same epoch and of the same members, with their newest keys.
@@ -54,8 +56,8 @@ interface IOracleRegistry {
     error OracleRegistry_DuplicateMember(address member);
     /// @notice The member is suspended or blacklisted; where it gives a new key: blacklisted for good.
     error OracleRegistry_Barred(address member, Status status);
-    /// @notice The member asked to leave.
-    error OracleRegistry_Leaving(address member);
+    /// @notice The member asked to leave, and its notice ran out when epoch `fromEpoch` began.
+    error OracleRegistry_Leaving(address member, uint32 fromEpoch);
     /// @notice The key's consent ran out at `deadline` (UNIX seconds).
     error OracleRegistry_ConsentExpired(uint64 deadline);
     /// @notice The consent wasn't signed by the key for this member, nonce, deadline, contract and chain.
@@ -74,7 +76,7 @@ interface IOracleRegistry {
 
     /// @notice Announces the next committee, of its members' newest keys; an announced one that hasn't taken over is replaced by
     /// it, and with that a change of keys that was announced: it then takes over at `fromEpoch`, too. Governance only.
-    /// @param members at least 4 in any order; none suspended, blacklisted or leaving
+    /// @param members at least 4 in any order; none suspended, blacklisted, or leaving since {leaveNoticeEpochs}
     /// @param fromEpoch the first epoch in which it is in force; at least one whole epoch ahead
     function scheduleCommittee(address[] calldata members, uint64 fromEpoch) external returns (uint32 version);
 
@@ -118,8 +120,10 @@ interface IOracleRegistry {
     /// @notice Declares who operates the caller, a member, from the start of the next epoch on. Replaces what was declared in this epoch.
     function declareOperator(address operator) external;
 
-    /// @notice The caller, a member, asks to leave, or no longer does. Governance can't make it a member of new committees while it
-    /// asks, unless to replace one for cause; it serves on in those it is in.
+    /// @notice The caller, a member, asks to leave, or no longer does. From {leaveNoticeEpochs} on after it first asked, governance can't make
+    /// it a member of new committees, unless to replace one for cause; it serves on in those it is in.
+    /// @dev Were it to count at once, any one member could make a committee that names it fail whenever governance's delay for it is over.
+    /// So the notice must be longer than that delay.
     function askToLeave(bool leaving) external;
 
     /// @notice How many members of the committee in force are, or are operated, as declared when this epoch started, by either address.
@@ -162,6 +166,9 @@ interface IOracleRegistry {
 
     /// @notice Epochs between two announcements for the sake of one member's keys.
     function rotationCooldownEpochs() external view returns (uint32);
+
+    /// @notice Epochs from the one in which a member asks to leave to the first in which that counts.
+    function leaveNoticeEpochs() external view returns (uint32);
 
     /// @notice Whose committees these are.
     function attestations() external view returns (IAttestations);

@@ -23,7 +23,7 @@ struct ReallocationBatch {
 /// @param id the request's own, not zero: carried out once, and the key by which orchestrators know a delivery from a repeat
 /// @param assignment whose node failed
 /// @param reason 1 missed epochs, 2 outage, each as in the job's policy; 3 the licence or its node is suspended or blacklisted; 4 declared
-/// maintenance, where the policy has any
+/// maintenance, where the policy has any; none where it gives no time to answer
 /// @param asOf UNIX seconds as of which the assignment closes: after the start of the batch's epoch, not in the future, not before it opened
 struct Reallocation {
     bytes32 id;
@@ -125,7 +125,7 @@ interface IReallocations {
     error Reallocations_AsOfBeforeOpening(uint40 asOf, uint40 openedAt);
     /// @notice The terms shown aren't the job's.
     error Reallocations_WrongTerms(bytes32 shown, bytes32 terms);
-    /// @notice The job's policy asks for no other node on that ground.
+    /// @notice The job's policy asks for no other node on that ground, or on none, since it gives no time to answer.
     error Reallocations_ReasonNotInPolicy(uint8 reason);
     /// @notice Neither the licence nor its node is suspended or blacklisted.
     error Reallocations_NotOutcast(uint256 licence, address node);

@@ -19,7 +19,8 @@ enum Appeal {
 /// @notice The caps of trust, all in seconds, fixed when it is deployed.
 /// @param freezeSpan the longest freeze
 /// @param yearlyFreeze for how long a subject may be frozen in any 365 days, all freezes together; half of it at once
-/// @param appealSpan how long after it was imposed a blacklist, or a suspension for equivocation, can be appealed
+/// @param appealSpan how long after it was imposed a blacklist, or a suspension for equivocation, can be appealed; and how long after
+/// it was opened an appeal of another suspension takes statements
 /// @param decisionSpan how long an appeal may wait for its decision
 struct TrustSettings {
     uint32 freezeSpan;
@@ -42,7 +43,7 @@ struct TrustSettings {
 ///
 /// Each status can be appealed once, while it is in force and not final. Whoever can speak for a subject is often not known on
 /// chain (a node's key may be lost, a CSP may be a company), so anyone may open the appeal, and statements can be added until
-/// the decision. That can't be turned against the subject: of what becomes final no appeal is rejected before the span for
+/// the decision. That can't be turned against the subject: no appeal but a freeze's is rejected before the span for
 /// appeals is over, whoever opened it. A decision that doesn't come in time favours the subject: the suspension or blacklist lapses.
 /// Only a proven equivocation stands then. What its authority lifts under appeal can't be imposed anew before that appeal
 /// would have lapsed, so that no appeal is wiped away; what a judge lifted can, for other reasons.
@@ -95,6 +96,8 @@ interface ITrustRegistry {
     error TrustRegistry_AppealedBefore(uint256 subject, Status status);
     /// @notice The status isn't under appeal.
     error TrustRegistry_NoAppeal(uint256 subject, Status status);
+    /// @notice The open appeal is another one: it must be decided by `decideBy` (UNIX seconds).
+    error TrustRegistry_AnotherAppeal(uint256 subject, Status status, uint40 decideBy);
     /// @notice Until `heardFrom` (UNIX seconds) anyone may still speak against the status: reject after that. Granting is possible before.
     error TrustRegistry_AppealsOpen(uint256 subject, Status status, uint40 heardFrom);
 
@@ -130,11 +133,11 @@ interface ITrustRegistry {
 
     /// @notice Decides an open appeal: the status is lifted, or it stands and can't be appealed again. Restricted; meant for
     /// nobody who imposes statuses.
-    /// @dev Rejecting waits for the end of the span for appeals, see {TrustRegistry_AppealsOpen}; freezes and suspensions without
-    /// proof, which never become final, have none.
+    /// @dev Rejecting waits for the end of the span for appeals, see {TrustRegistry_AppealsOpen}; freezes, which soon expire, have none.
+    /// @param decideBy of the appeal that is meant, as {AppealOpened} told it: a decision that comes late doesn't land on a later case
     /// @param granted whether the status is lifted
     /// @param statement hash of the decision's reasons
-    function decideAppeal(uint256 subject, Status status, bool granted, bytes32 statement) external;
+    function decideAppeal(uint256 subject, Status status, uint40 decideBy, bool granted, bytes32 statement) external;
 
     /// @notice The gravest status in force now.
     function statusOf(uint256 subject) external view returns (Status);

@@ -14,7 +14,7 @@ pragma solidity 0.8.37;
 /// @param penaltyPpm what is taken from the licence's bond for withheld money, in millionths of that money, and burned
 /// @param missedEpochs whole epochs without any up-time after which another node is asked for; 0: never
 /// @param outageSeconds length of an outage within an epoch after which another node is asked for; 0: never
-/// @param answerSeconds how long the orchestrator has to name another node
+/// @param answerSeconds how long the orchestrator has to name another node; 0: it is never asked to
 /// @param cooldownSeconds between two requests for one slot
 /// @param maintenanceSeconds of maintenance declared beforehand that count as unmeasured, at most, in one window
 struct Policy {

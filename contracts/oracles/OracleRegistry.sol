@@ -21,6 +21,7 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     );
 
     uint32 private constant COOLDOWN_EPOCHS = 4;
+    uint32 private constant LEAVE_NOTICE_EPOCHS = 8;
     uint256 private constant NO_KEY = type(uint256).max;
 
     /// @inheritdoc IOracleRegistry
@@ -28,12 +29,13 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
 
     /// @dev `operator` counts from `operatorSince` on, before it `formerOperator`: most reads of operators are of one slot.
     /// @param operatorSince an epoch
+    /// @param leavesFrom the epoch from which its wish to leave counts; zero: it has none
     /// @param nonce how many keys it has had
     /// @param dueAt from when its newest key is announced, UNIX seconds; zero: it still has its first
     struct Oracle {
         address operator;
         uint64 operatorSince;
-        bool leaving;
+        uint32 leavesFrom;
         address signer;
         uint40 dueAt;
         uint48 nonce;
@@ -144,8 +146,11 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
 
     /// @inheritdoc IOracleRegistry
     function askToLeave(bool leaving) external {
-        _known(msg.sender).leaving = leaving;
-        emit LeaveAsked(msg.sender, leaving);
+        Oracle storage oracle = _known(msg.sender);
+        uint32 fromEpoch = leaving ? oracle.leavesFrom : 0;
+        if (leaving && fromEpoch == 0) fromEpoch = SafeCast.toUint32(_epoch() + LEAVE_NOTICE_EPOCHS);
+        oracle.leavesFrom = fromEpoch;
+        emit LeaveAsked(msg.sender, fromEpoch);
     }
 
     /// @inheritdoc IOracleRegistry
@@ -169,7 +174,7 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
                 signer: oracle.signer,
                 operator: _operatorAt(oracle, _epoch()),
                 nextOperator: oracle.operator,
-                leaving: oracle.leaving,
+                leavesFrom: oracle.leavesFrom,
                 nonce: oracle.nonce,
                 nextDueAt: _nextDueAt(oracle)
             });
@@ -188,6 +193,11 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
     /// @inheritdoc IOracleRegistry
     function rotationCooldownEpochs() external pure returns (uint32) {
         return COOLDOWN_EPOCHS;
+    }
+
+    /// @inheritdoc IOracleRegistry
+    function leaveNoticeEpochs() external pure returns (uint32) {
+        return LEAVE_NOTICE_EPOCHS;
     }
 
     /// @dev Announces the coming committee with all its members' newest keys once one of those that it lacks is due.
@@ -240,7 +250,8 @@ contract OracleRegistry is IOracleRegistry, Membership, AccessManaged, EIP712 {
 
     function _requireEligible(address[] calldata members) private view {
         for (uint256 i = 0; i < members.length; ++i) {
-            require(!_known(members[i]).leaving, OracleRegistry_Leaving(members[i]));
+            uint32 leavesFrom = _known(members[i]).leavesFrom;
+            require(leavesFrom == 0 || _epoch() < leavesFrom, OracleRegistry_Leaving(members[i], leavesFrom));
             Status status = trust.statusOf(Subjects.oracle(members[i]));
             require(status < Status.Suspended, OracleRegistry_Barred(members[i], status));
         }

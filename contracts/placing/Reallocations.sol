@@ -235,6 +235,7 @@ contract Reallocations is IReallocations, EIP712 {
         uint40 closedAt,
         Policy calldata policy
     ) private view {
+        require(policy.answerSeconds != 0, Reallocations_ReasonNotInPolicy(r.reason));
         if (r.reason == OUTCAST) return _requireOutcast(r.assignment);
         // Declared maintenance has begun, or is about to: the oracles see when, and the policy says whether there is any.
         if (r.reason == MAINTENANCE && policy.maintenanceSeconds != 0) return;

@@ -104,38 +104,44 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
         require(stage != Appeal.Rejected, TrustRegistry_AppealedBefore(subject, status));
         if (stage == Appeal.None) {
             (uint40 until, uint40 finalFrom) = (s.untilOf(status), s.finalFrom(status));
-            uint40 decideBy = until;
-            // Where something becomes final, the span for the decision begins when that for appeals is over: a first
-            // appeal, which may be a stranger's and empty, shortens neither.
+            // But for a freeze, the span for the decision begins when that for appeals is over: a first appeal, which may
+            // be a stranger's and empty, shortens neither.
             if (status == Status.Suspended && _proven(s)) {
-                finalFrom = decideBy = (uint256(finalFrom) + DECISION_SPAN).toUint40();
+                finalFrom = (uint256(finalFrom) + DECISION_SPAN).toUint40();
             } else if (status == Status.Blacklisted) {
                 (until, finalFrom) = ((uint256(finalFrom) + DECISION_SPAN).toUint40(), NEVER);
-                decideBy = until;
             } else if (status == Status.Suspended) {
-                decideBy = until = _after(DECISION_SPAN);
+                until = _after(uint256(APPEAL_SPAN) + DECISION_SPAN);
             }
-            _standings[subject] = s.put(status, until, finalFrom, Appeal.Open);
-            emit AppealOpened(subject, status, decideBy);
+            s = s.put(status, until, finalFrom, Appeal.Open);
+            _standings[subject] = s;
+            emit AppealOpened(subject, status, _decideBy(s, status));
         }
         emit AppealStated(subject, status, msg.sender, statement);
     }
 
     /// @inheritdoc ITrustRegistry
-    function decideAppeal(uint256 subject, Status status, bool granted, bytes32 statement) external restricted {
+    function decideAppeal(
+        uint256 subject,
+        Status status,
+        uint40 decideBy,
+        bool granted,
+        bytes32 statement
+    ) external restricted {
         Standing s = _open(subject, status);
         require(s.appealOf(status) == Appeal.Open, TrustRegistry_NoAppeal(subject, status));
+        uint40 due = _decideBy(s, status);
+        require(decideBy == due, TrustRegistry_AnotherAppeal(subject, status, due));
         emit AppealDecided(subject, status, msg.sender, granted, statement);
         if (granted) {
             _lift(subject, status, s, 0);
             return;
         }
-        bool proven = status == Status.Suspended && _proven(s);
-        bool ends = status == Status.Blacklisted || proven;
-        if (ends) {
-            uint40 heardFrom = (proven ? s.finalFrom(status) : s.untilOf(status)) - DECISION_SPAN;
+        if (status != Status.Frozen) {
+            uint40 heardFrom = due - DECISION_SPAN;
             require(block.timestamp >= heardFrom, TrustRegistry_AppealsOpen(subject, status, heardFrom));
         }
+        bool ends = status == Status.Blacklisted || (status == Status.Suspended && _proven(s));
         _standings[subject] = s.put(
             status,
             status == Status.Frozen ? s.untilOf(status) : NEVER,
@@ -220,6 +226,11 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
     function _lift(uint256 subject, Status status, Standing s, uint40 rests) private {
         _standings[subject] = s.put(status, 0, rests, Appeal.None);
         emit StatusLifted(subject, status, msg.sender);
+    }
+
+    /// @dev By when an open appeal must be decided.
+    function _decideBy(Standing s, Status status) private pure returns (uint40) {
+        return status == Status.Suspended && _proven(s) ? s.finalFrom(status) : s.untilOf(status);
     }
 
     /// @dev When a status under appeal would have lapsed: its authority can't wipe the appeal by imposing it anew sooner.

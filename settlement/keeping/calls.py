@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from chain.network import Network
 from oracle.ground.address import checksummed
 from settlement.planning.actions import (
@@ -11,13 +13,18 @@ from settlement.planning.actions import (
     Claim,
     CloseJob,
     Expire,
+    Observe,
     Refund,
     Release,
     SendToBurn,
     SendToProtocol,
     Settle,
     SettleRange,
+    Swap,
 )
+
+ALL: Final = 2**256 - 1
+"""As much as the burner swaps at once. Its own bound on what must come out is the price's guard."""
 
 
 def call_of(network: Network, action: Action) -> tuple[str, str]:
@@ -50,6 +57,10 @@ def call_of(network: Network, action: Action) -> tuple[str, str]:
             function = network.bonds.functions.sendToBurn(_address(token))
         case Burn(token):
             function = network.burner.functions.burn(_address(token))
+        case Observe(token):
+            function = network.swap_burner.functions.observe(_address(token))
+        case Swap(token):
+            function = network.swap_burner.functions.swapAndBurn(_address(token), ALL, 0)
     return function.address, function._encode_transaction_data()
 
 

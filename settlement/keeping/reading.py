@@ -17,9 +17,10 @@ from chain.words import StructList, uint_list
 from oracle.ground.address import checksummed
 from oracle.ground.errors import EpochalError
 from oracle.ground.keccak import keccak256
+from settlement.keeping.calls import ALL
 from settlement.model_reports import Report, Rules
 from settlement.money import Rates
-from settlement.planning import Book, JobState, Snapshot, TokenState
+from settlement.planning import Book, JobState, Snapshot, SwapRoute, TokenState
 
 _PAGE: Final = 400
 _JOBS: Final = 100
@@ -91,6 +92,8 @@ class StateReader:
         # Assignments and jobs of which nothing can move any more, with the block that told it first.
         self._done: dict[int, int] = {}
         self._done_jobs: dict[int, int] = {}
+        # Of some of them more is to be burned long after their last job.
+        self._tokens: set[str] = set()
 
     def read(self, pending: bool = False) -> Seen:
         """The newest block's state; `pending`: on top of it what waits in the node's pool, as far as it shows it.
@@ -107,7 +110,8 @@ class StateReader:
         jobs = {one.number: one for one in self._jobs(at, block)}
         books = {one.id: one for one in self._books(at, block, jobs)}
         jobs = self._freezes(jobs, at)
-        tokens = {token: self._token(token, at) for token in sorted({one.token for one in jobs.values()})}
+        self._tokens |= {one.token for one in jobs.values()}
+        tokens = {token: self._token(token, at) for token in sorted(self._tokens)}
         left_out = frozenset(key for key in self._done if key not in books)
         snapshot = Snapshot(block.timestamp, self.rules, final, coming, books, jobs, tokens, left_out)
         self._note_done(snapshot, block)
@@ -239,7 +243,19 @@ class StateReader:
         in_bonds = int(self._call(network.bonds.functions.burnable(address), at))
         at_burner = int(self._call(contract.functions.balanceOf(network.burner.address), at))
         burns = at_burner > 0 and not self._reverts(network.burner.functions.burn(address), at)
-        return TokenState(in_bonds, at_burner, burns)
+        return TokenState(in_bonds, at_burner, burns, self._route(address, at) if at_burner else None)
+
+    def _route(self, token: str, at: Block | None) -> SwapRoute | None:
+        if not self.network.addresses.swap_burner:
+            return None
+        calls = self.network.swap_burner.functions
+        pair, swappable_at, most = self._call(calls.routeOf(token), at)
+        if not int(pair, 16):
+            return None
+        _, (_, observed_at) = self._call(calls.observationsOf(token), at)
+        min_period, max_period, _, _ = self._call(calls.settings(), at)
+        swaps = not self._reverts(calls.swapAndBurn(token, ALL, 0), at)
+        return SwapRoute(most, swappable_at, observed_at, min_period, max_period, swaps)
 
     # What is over
 

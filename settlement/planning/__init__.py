@@ -3,6 +3,6 @@
 from settlement.planning.actions import Action, Kind
 from settlement.planning.planner import Plan, plan
 from settlement.planning.settings import PlanSettings
-from settlement.planning.snapshot import Book, JobState, Snapshot, TokenState
+from settlement.planning.snapshot import Book, JobState, Snapshot, SwapRoute, TokenState
 
-__all__ = ["Action", "Book", "JobState", "Kind", "Plan", "PlanSettings", "Snapshot", "TokenState", "plan"]
+__all__ = ["Action", "Book", "JobState", "Kind", "Plan", "PlanSettings", "Snapshot", "SwapRoute", "TokenState", "plan"]

@@ -106,8 +106,34 @@ class Burn:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Observe:
+    """The burner writes down the price at which it will swap a token."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """The burner swaps as much of a token as it may at once, and burns what comes out."""
+
+    token: str
+
+
 What = (
-    Settle | SettleRange | Claim | Release | CloseJob | Expire | Refund | SendToBurn | SendToProtocol | BurnBonds | Burn
+    Settle
+    | SettleRange
+    | Claim
+    | Release
+    | CloseJob
+    | Expire
+    | Refund
+    | SendToBurn
+    | SendToProtocol
+    | BurnBonds
+    | Burn
+    | Observe
+    | Swap
 )
 
 
@@ -164,6 +190,10 @@ def _label(what: What) -> str:
             return f"send bonds taken in {token}"
         case Burn(token):
             return f"burn {token}"
+        case Observe(token):
+            return f"observe the price of {token}"
+        case Swap(token):
+            return f"swap {token} and burn what comes out"
 
 
 def _some(assignments: tuple[int, ...]) -> str:

@@ -36,6 +36,8 @@ EXPIRED = 24_000
 REFUND = 89_000
 SEND = 90_000
 BURN = 60_000
+OBSERVE = 90_000
+SWAP = 260_000
 
 
 def effort(done: Settled, before: Book, job: JobState) -> int:

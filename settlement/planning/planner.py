@@ -16,25 +16,27 @@ from oracle.ground.merkle import Tree
 from settlement.planning import gas
 from settlement.planning.actions import (
     Action,
-    Burn,
     BurnBonds,
     Claim,
     CloseJob,
     Expire,
     Kind,
+    Observe,
     Refund,
     Release,
     SendToBurn,
     SendToProtocol,
     Settle,
     SettleRange,
+    Swap,
     What,
     key_of,
 )
 from settlement.planning.allowed import Settled, Times, settled
+from settlement.planning.burning import next_step
 from settlement.planning.settings import PlanSettings
 from settlement.planning.settling import Mover, Piece, call_of, pieces
-from settlement.planning.snapshot import Book, JobState, Snapshot
+from settlement.planning.snapshot import Book, JobState, Snapshot, TokenState
 
 _NEVER = 1 << 256
 _T = TypeVar("_T")
@@ -115,7 +117,7 @@ class _Planning:
             after = [self.moving[book.id].done.book for book in booked if self._is_settled_now(book.id)]
             follows += self._claims(after)
         if Kind.RELEASE in kinds:
-            actions += self._releases()
+            actions += self._releases({key for one in actions for key in _settled_by(one.what)})
         if Kind.CLOSE in kinds:
             actions += self._closing()
         if Kind.EXPIRE in kinds:
@@ -211,8 +213,10 @@ class _Planning:
 
     # What is held
 
-    def _releases(self) -> Iterator[Action]:
-        due = [one for one in self.snapshot.books.values() if self.times.releasable(one)]
+    def _releases(self, settled: set[int]) -> Iterator[Action]:
+        """`settled`: what this plan's settlements touch, be it as company in a range; they release on their way."""
+        releasable = [one for one in self.snapshot.books.values() if self.times.releasable(one)]
+        due = [one for one in releasable if one.id not in settled]
         free = [one for one in sorted(due, key=lambda one: one.id) if self._is_releasable(one)]
         if len(free) < len(due):
             self.waiting.append(
@@ -290,10 +294,21 @@ class _Planning:
             if state.in_bonds >= least:
                 what, spent = BurnBonds(token), gas.SEND
                 yield self._action(Kind.BURN, what, spent, None, [token, state.in_bonds], state.in_bonds, {token})
-            elif state.at_burner >= least and state.burns:
-                yield self._action(
-                    Kind.BURN, Burn(token), gas.BURN, None, [token, state.at_burner], state.at_burner, {token}
-                )
+            elif state.at_burner >= least:
+                yield from self._burn(token, state)
+
+    def _burn(self, token: str, state: TokenState) -> Iterator[Action]:
+        what, route, amount = next_step(token, state, self.snapshot.now), state.route, state.at_burner
+        if what is None:
+            if route is not None:
+                self.waiting.append(f"{token}: the burner swaps some of it once its cooldown and its price allow")
+            return
+        spent, known = gas.BURN, [token, amount]
+        if route is not None:
+            known += [route.swappable_at, route.observed_at]
+            amount = 0 if isinstance(what, Observe) else min(amount, route.most)
+            spent = gas.SWAP if isinstance(what, Swap) else gas.OBSERVE
+        yield self._action(Kind.BURN, what, spent, None, known, amount, {token})
 
     # Both
 
@@ -331,6 +346,14 @@ class _Planning:
         refused = sum(book.refused for book in self.snapshot.books.values())
         if refused:
             self.waiting.append(f"{refused} assignments: the token refuses to pay their payees")
+
+
+def _settled_by(what: What) -> Iterator[int]:
+    match what:
+        case Settle(_, leaf, _, _):
+            yield leaf.id
+        case SettleRange(_, _, leaves):
+            yield from (leaf.id for leaf in leaves)
 
 
 def _paid_by(what: What) -> Iterator[int]:

@@ -69,13 +69,34 @@ class JobState:
 
 
 @dataclass(frozen=True, slots=True)
+class SwapRoute:
+    """How the burner swaps a token first; see the contracts' `ISwapBurner`.
+
+    most          the most that one swap takes, in the token's smallest unit
+    swappable_at  from when the next swap is allowed, UNIX seconds
+    observed_at   when its price was observed last, UNIX seconds; 0: never
+    min_period    seconds since an observation from which the price averaged since counts
+    max_period    seconds up to which it does
+    swaps         whether a swap would be taken now
+    """
+
+    most: int
+    swappable_at: int
+    observed_at: int
+    min_period: int
+    max_period: int
+    swaps: bool
+
+
+@dataclass(frozen=True, slots=True)
 class TokenState:
     """What waits to be burned of one token, in its smallest unit: with the bonds, and at the burner. burns: whether the
-    burner's plain `burn` would take it now."""
+    burner's plain `burn` would take it now. route: None where nothing of the token is there, or it isn't swapped."""
 
     in_bonds: int = 0
     at_burner: int = 0
     burns: bool = False
+    route: SwapRoute | None = None
 
 
 @dataclass(frozen=True, slots=True)

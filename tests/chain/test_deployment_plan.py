@@ -223,7 +223,7 @@ def test_deploy__real_people__deployer_holds_nothing_and_each_only_his_own(place
     assert may["attestations", "replaceCommittee(address[])"] == {"registry"}
     assert may["registry", "replaceCommittee(address[])"] == set()  # the replacer schedules it first
     assert may["trust", "suspendFor(uint256,bytes32)"] == {"equivocations"}
-    assert may["trust", "decideAppeal(uint256,uint8,bool,bytes32)"] == {"judge"}
+    assert may["trust", "decideAppeal(uint256,uint8,uint40,bool,bytes32)"] == {"judge"}
     sender = LiveSender(place.chain)
     mint = network.licences.functions.mint(address("holder"), 1)
     licensor = SignerWallet(place.chain, LICENSOR)

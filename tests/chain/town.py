@@ -12,7 +12,7 @@ import pytest
 
 from chain.anvil import Anvil
 from chain.client import Chain
-from chain.deployment.settings import Licences
+from chain.deployment.settings import Licences, Swap
 from chain.network import Addresses, Network, NetworkSettings, Timing
 from chain.transactions import Call, SteppedSender, Wallet
 from oracle.committee.anchor import AnchorReader
@@ -52,10 +52,13 @@ class Deployed:
 
 
 @contextmanager
-def deployment(oracle_pay: int = 0, licences: Licences | None = None) -> Iterator[Deployed]:
-    """A network on a chain of its own, with three licensed nodes and a funded job."""
+def deployment(
+    oracle_pay: int = 0, licences: Licences | None = None, swap: Callable[[SteppedSender], Swap] | None = None
+) -> Iterator[Deployed]:
+    """A network on a chain of its own, with three licensed nodes and a funded job; `swap` deploys what that takes."""
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
         chain = Chain(anvil.url)
+        sender = SteppedSender(chain)
         settings = NetworkSettings(
             timing=Timing.for_epochs(GENESIS, CLOCK.length),
             signers=tuple(one.address for one in SIGNERS),
@@ -64,8 +67,9 @@ def deployment(oracle_pay: int = 0, licences: Licences | None = None) -> Iterato
             protocol_share_ppm=0,
             oracle_pay=oracle_pay,
             licences=licences or Licences(),
+            swap=swap(sender) if swap else None,
         )
-        market = Market.open(SteppedSender(chain), settings, SPEC)
+        market = Market.open(sender, settings, SPEC)
         nodes = market.license_nodes(["one", "two", "three"])
         job, _ = market.create_job()
         yield Deployed(chain, market.network.addresses, nodes, job)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The swapping burner on Uniswap V2 itself: the factory, pair and router of its npm packages, bytecode as published."""
+"""The swapping burner on Uniswap V2 itself."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,8 +16,8 @@ from chain.client import Chain
 from chain.errors import ContractReverted
 from chain.transactions import Call, SteppedSender, Wallet
 from oracle.signing.signer import derive
+from tests.uniswap import Uniswap
 
-UNISWAP = compiler.ROOT / "node_modules" / "@uniswap"
 START = 1_800_000_000
 HOUR = 3_600
 DAY = 24 * HOUR
@@ -29,7 +28,6 @@ UNIT = 10**18
 MOST = 1_000 * DOLLAR
 # A million dollars, and four of the token for each.
 POOL = (1_000_000 * DOLLAR, 4_000_000 * UNIT)
-NOBODY = "0x" + "00" * 20
 WRAP = 2**32
 
 
@@ -41,17 +39,13 @@ class Exchange:
         self.sender = SteppedSender(chain)
         self.owner = Wallet(chain, derive("swap burner", "owner")._key.secret)
         me = self.owner.address
-        own = compiler.load()
-        self.dollar = self.deploy("LocalToken", *_own(own["LocalToken"]))
-        self.token = self.deploy("NetworkToken", *_own(own["NetworkToken"]), "Network", "NET", 10**30, me)
-        self.factory = self.deploy("UniswapV2Factory", *_published("v2-core", "UniswapV2Factory"), NOBODY)
-        router = _published("v2-periphery", "UniswapV2Router02")
-        # No wrapped ether: no route here needs it.
-        self.router = self.deploy("UniswapV2Router02", *router, self.factory.address, me)
-        authority = self.deploy("Authority", *_own(own["Authority"]), me)
+        self.uniswap = Uniswap(self.sender, self.owner)
+        self.router = self.uniswap.router
+        self.dollar = self.deploy("LocalToken")
+        self.token = self.deploy("NetworkToken", "Network", "NET", 10**30, me)
+        authority = self.deploy("Authority", me)
         self.burner = self.deploy(
             "SwapBurner",
-            *_own(own["SwapBurner"]),
             authority.address,
             self.router.address,
             self.token.address,
@@ -63,16 +57,12 @@ class Exchange:
             self.dollar.functions.mint(self.burner.address, 10 * MOST),
         ):
             self.do(mint)
-        for token in (self.dollar, self.token):
-            self.do(token.functions.approve(self.router.address, 2**256 - 1))
-        liquidity = (self.dollar.address, self.token.address, *POOL, 0, 0, me, 2**40)
-        self.do(self.router.functions.addLiquidity(*liquidity))
+        self.uniswap.open_pool(dict(zip((self.dollar, self.token), POOL, strict=True)))
         self.do(self.burner.functions.setRoute(self.dollar.address, MOST))
 
-    def deploy(self, name: str, abi: Sequence[dict[str, Any]], bytecode: str, *arguments: Any) -> Contract:
-        data = self.chain.w3.eth.contract(abi=abi, bytecode=bytecode).constructor(*arguments).data_in_transaction
-        (receipt,) = self.sender.send([Call(f"deploy {name}", self.owner, None, data)])
-        return self.chain.contract(receipt["contractAddress"], abi)
+    def deploy(self, name: str, *arguments: Any) -> Contract:
+        own = compiler.load()[name]
+        return self.uniswap.deploy(name, own.abi, own.bytecode, *arguments)
 
     def do(self, *functions: ContractFunction) -> TxReceipt:
         """Mine the calls in one block; the last one's receipt."""
@@ -90,8 +80,7 @@ class Exchange:
 
     def buy(self, dollars: int) -> ContractFunction:
         """Somebody buys the token, which makes it dearer."""
-        path = [self.dollar.address, self.token.address]
-        return self.router.functions.swapExactTokensForTokens(dollars, 0, path, self.owner.address, 2**40)
+        return self.uniswap.swap(self.dollar, self.token, dollars)
 
     def swap(self, amount: int = MOST, least: int = 0) -> ContractFunction:
         return self.burner.functions.swapAndBurn(self.dollar.address, amount, least)
@@ -103,17 +92,7 @@ class Exchange:
         return int(self.token.functions.totalSupply().call())
 
     def quote(self, amount: int = MOST) -> int:
-        path = [self.dollar.address, self.token.address]
-        return int(self.router.functions.getAmountsOut(amount, path).call()[-1])
-
-
-def _own(artifact: compiler.Artifact) -> tuple[list[dict[str, Any]], str]:
-    return artifact.abi, artifact.bytecode
-
-
-def _published(package: str, name: str) -> tuple[list[dict[str, Any]], str]:
-    build = json.loads((UNISWAP / package / "build" / f"{name}.json").read_text())
-    return build["abi"], "0x" + build["bytecode"].removeprefix("0x")
+        return self.uniswap.quote(self.dollar, self.token, amount)
 
 
 def _started(timestamp: int) -> Iterator[Exchange]:

@@ -51,7 +51,8 @@ contract BarredOwnersTest is Street {
         escrow.stopJob(job);
 
         trust.appeal(Subjects.owner(CSP), Status.Blacklisted, "statement");
-        trust.decideAppeal(Subjects.owner(CSP), Status.Blacklisted, true, "granted");
+        (uint40 decideBy, , ) = trust.standingOf(Subjects.owner(CSP), Status.Blacklisted);
+        trust.decideAppeal(Subjects.owner(CSP), Status.Blacklisted, decideBy, true, "granted");
         credentials.heed(CSP);
         _create(fresh, 1, 1_000);
     }

@@ -136,14 +136,36 @@ contract OracleRegistryTest is OracleWorld {
             vm.expectRevert(refusal);
             registry.scheduleCommittee(_members(0, 1, 2, 4), 2);
         }
+    }
 
+    /// @dev A member that is named can't make governance's committee fail by asking to leave in front of it; one that asked long before
+    /// isn't named.
+    function test_schedule__a_member_asked_to_leave__counts_after_its_notice() external {
+        vm.expectEmit(address(registry));
+        emit IOracleRegistry.LeaveAsked(_member(3), 8);
         vm.prank(_member(3));
         registry.askToLeave(true);
-        vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_Leaving.selector, _member(3)));
+        assertEq(registry.leaveNoticeEpochs(), 8);
+        assertEq(registry.oracleOf(_member(3)).leavesFrom, 8);
         registry.scheduleCommittee(_members(0, 1, 2, 3), 2);
+
+        vm.warp(GENESIS + 8 * LENGTH - 1);
+        vm.prank(_member(3));
+        registry.askToLeave(true);
+        registry.scheduleCommittee(_members(0, 1, 2, 3), 10);
+        skip(1);
+        vm.expectRevert(abi.encodeWithSelector(IOracleRegistry.OracleRegistry_Leaving.selector, _member(3), uint32(8)));
+        registry.scheduleCommittee(_members(0, 1, 2, 3), 11);
+
+        vm.expectEmit(address(registry));
+        emit IOracleRegistry.LeaveAsked(_member(3), 0);
         vm.prank(_member(3));
         registry.askToLeave(false);
-        registry.scheduleCommittee(_members(0, 1, 2, 3), 2);
+        registry.scheduleCommittee(_members(0, 1, 2, 3), 11);
+        vm.prank(_member(3));
+        registry.askToLeave(true);
+        assertEq(registry.oracleOf(_member(3)).leavesFrom, 16, "a new wish, a new notice");
+        registry.scheduleCommittee(_members(0, 1, 2, 3), 11);
     }
 
     function test_replace__suspended_blacklisted_and_leaving_members__take_their_seats() external {

@@ -373,6 +373,21 @@ contract ReallocationsTest is ReallocatingWorld {
         }
     }
 
+    /// @dev Else the slot would be forfeited in the same block.
+    function test_request__policy_without_time_to_answer__reverts_whatever_the_reason() external {
+        Reallocation memory r = _outage("a", failing, 1);
+        (, uint256 licence, ) = escrow.partiesOf(failing);
+        trust.set(Subjects.licence(licence), Status.Suspended);
+        policy.outageSeconds = 0;
+        policy.missedEpochs = 0;
+        policy.answerSeconds = 0;
+        _setPolicy();
+        for (uint8 reason = 1; reason < 5; ++reason) {
+            r.reason = reason;
+            _refused(r, abi.encodeWithSelector(IReallocations.Reallocations_ReasonNotInPolicy.selector, r.reason));
+        }
+    }
+
     function test_request__maintenance__needs_a_policy_with_some() external {
         Reallocation memory r = _outage("a", failing, 1);
         r.reason = 4;

@@ -128,7 +128,8 @@ contract StolenKeysTest is Street {
 
     function _clear(address member) private {
         trust.appeal(Subjects.oracle(member), Status.Suspended, bytes32(uint256(1)));
-        trust.decideAppeal(Subjects.oracle(member), Status.Suspended, true, bytes32(uint256(1)));
+        (, uint40 decideBy, ) = trust.standingOf(Subjects.oracle(member), Status.Suspended);
+        trust.decideAppeal(Subjects.oracle(member), Status.Suspended, decideBy, true, bytes32(uint256(1)));
     }
 
     function _bind(address member, uint256 key, uint256 nonce) private {

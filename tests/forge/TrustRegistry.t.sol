@@ -65,7 +65,7 @@ contract TrustRegistryTest is Test {
             abi.encodeCall(ITrustRegistry.liftFreeze, (subject)),
             abi.encodeCall(ITrustRegistry.liftSuspension, (subject)),
             abi.encodeCall(ITrustRegistry.liftBlacklist, (subject)),
-            abi.encodeCall(ITrustRegistry.decideAppeal, (subject, Status.Frozen, true, STATEMENT))
+            abi.encodeCall(ITrustRegistry.decideAppeal, (subject, Status.Frozen, 0, true, STATEMENT))
         ];
         for (uint256 i = 0; i < calls.length; ++i) {
             vm.prank(anybody);
@@ -197,7 +197,7 @@ contract TrustRegistryTest is Test {
     function test_appeal__of_a_freeze__is_granted_or_the_freeze_runs_out() external {
         trust.freeze(subject, _in(FREEZE), REASON, EVIDENCE);
         _appeal(Status.Frozen, _in(FREEZE));
-        trust.decideAppeal(subject, Status.Frozen, false, STATEMENT);
+        _decide(Status.Frozen, false);
         _assertStatus(Status.Frozen);
         vm.expectRevert(
             abi.encodeWithSelector(ITrustRegistry.TrustRegistry_AppealedBefore.selector, subject, Status.Frozen)
@@ -207,13 +207,13 @@ contract TrustRegistryTest is Test {
         _assertStatus(Status.None);
         trust.freeze(subject, _in(FREEZE), REASON, EVIDENCE);
         _appeal(Status.Frozen, _in(FREEZE));
-        trust.decideAppeal(subject, Status.Frozen, true, STATEMENT);
+        _decide(Status.Frozen, true);
         _assertStatus(Status.None);
     }
 
     function test_appeal__second_statement__is_told_and_changes_nothing() external {
         trust.suspend(subject, REASON, EVIDENCE);
-        uint40 decideBy = _in(DECISION);
+        uint40 decideBy = _in(APPEAL + DECISION);
         _appeal(Status.Suspended, decideBy);
         skip(1 days);
         vm.expectEmit(address(trust));
@@ -228,19 +228,20 @@ contract TrustRegistryTest is Test {
     function test_appeal__of_a_suspension_undecided__lapses() external {
         trust.suspend(subject, REASON, EVIDENCE);
         skip(1000 days);
-        _appeal(Status.Suspended, _in(DECISION));
-        skip(DECISION - 1);
+        _appeal(Status.Suspended, _in(APPEAL + DECISION));
+        skip(APPEAL + DECISION - 1);
         _assertStatus(Status.Suspended);
         skip(1);
         _assertStatus(Status.None);
         _expectNotInForce(Status.Suspended);
-        trust.decideAppeal(subject, Status.Suspended, false, STATEMENT);
+        trust.decideAppeal(subject, Status.Suspended, _in(0), false, STATEMENT);
     }
 
     function test_appeal__of_a_suspension_rejected__holds_but_never_slashes() external {
         trust.suspend(subject, REASON, EVIDENCE);
-        _appeal(Status.Suspended, _in(DECISION));
-        trust.decideAppeal(subject, Status.Suspended, false, STATEMENT);
+        _appeal(Status.Suspended, _in(APPEAL + DECISION));
+        skip(APPEAL);
+        _decide(Status.Suspended, false);
         skip(1000 days);
         _assertStatus(Status.Suspended);
         assertFalse(trust.slashable(subject), "slashable");
@@ -253,7 +254,33 @@ contract TrustRegistryTest is Test {
         vm.expectRevert(
             abi.encodeWithSelector(ITrustRegistry.TrustRegistry_NoAppeal.selector, subject, Status.Suspended)
         );
-        trust.decideAppeal(subject, Status.Suspended, true, STATEMENT);
+        trust.decideAppeal(subject, Status.Suspended, NEVER, true, STATEMENT);
+    }
+
+    /// @dev Signed for one case and carried out late, it would else be the word on the next.
+    function test_decideAppeal__of_a_case_that_ended__is_refused_on_the_next() external {
+        trust.suspend(subject, REASON, EVIDENCE);
+        uint40 first = _in(APPEAL + DECISION);
+        _appeal(Status.Suspended, first);
+        trust.liftSuspension(subject);
+        vm.warp(first);
+        trust.suspend(subject, REASON + 1, EVIDENCE);
+        uint40 second = _in(APPEAL + DECISION);
+        _appeal(Status.Suspended, second);
+        skip(APPEAL);
+        for (uint256 i = 0; i < 2; ++i) {
+            vm.expectRevert(
+                abi.encodeWithSelector(
+                    ITrustRegistry.TrustRegistry_AnotherAppeal.selector,
+                    subject,
+                    Status.Suspended,
+                    second
+                )
+            );
+            trust.decideAppeal(subject, Status.Suspended, first, i == 0, STATEMENT);
+        }
+        trust.decideAppeal(subject, Status.Suspended, second, false, STATEMENT);
+        _assertStatus(Status.Suspended);
     }
 
     // Blacklists
@@ -279,9 +306,10 @@ contract TrustRegistryTest is Test {
         _appeal(Status.Blacklisted, _in(DECISION + 1));
         skip(DECISION);
         _assertFinal(false);
+        uint40 decideBy = _due(Status.Blacklisted);
         vm.expectEmit(address(trust));
         emit ITrustRegistry.AppealDecided(subject, Status.Blacklisted, address(this), false, STATEMENT);
-        trust.decideAppeal(subject, Status.Blacklisted, false, STATEMENT);
+        trust.decideAppeal(subject, Status.Blacklisted, decideBy, false, STATEMENT);
         _assertFinal(true);
         skip(10_000 days);
         _assertStatus(Status.Blacklisted);
@@ -300,22 +328,26 @@ contract TrustRegistryTest is Test {
 
     /// @dev An empty appeal of an enemy, rejected in good faith an hour later, would take the subject's span for its own words.
     function test_appeal__strangers_and_rejected_at_once__waits_until_all_were_heard() external {
-        trust.blacklist(subject, REASON, EVIDENCE);
-        trust.suspendFor(subject, EVIDENCE);
         uint40 heardFrom = _in(APPEAL);
-        for (uint256 i = 0; i < 2; ++i) {
+        for (uint256 i = 0; i < 3; ++i) {
             Status status = i == 0 ? Status.Blacklisted : Status.Suspended;
             uint256 before = vm.snapshotState();
+            if (i == 0) trust.blacklist(subject, REASON, EVIDENCE);
+            if (i == 1) trust.suspendFor(subject, EVIDENCE);
+            if (i == 2) trust.suspend(subject, REASON, EVIDENCE);
             _appeal(status, _in(APPEAL + DECISION));
             skip(APPEAL - 1);
+            uint40 decideBy = _due(status);
             vm.expectRevert(
                 abi.encodeWithSelector(ITrustRegistry.TrustRegistry_AppealsOpen.selector, subject, status, heardFrom)
             );
-            trust.decideAppeal(subject, status, false, STATEMENT);
+            trust.decideAppeal(subject, status, decideBy, false, STATEMENT);
             trust.appeal(subject, status, "the subject's own words");
             skip(1);
-            trust.decideAppeal(subject, status, false, STATEMENT);
-            assertTrue(trust.slashable(subject), "rejected");
+            _decide(status, false);
+            (, , Appeal appealed) = trust.standingOf(subject, status);
+            assertEq(uint256(appealed), uint256(Appeal.Rejected), "rejected");
+            assertEq(trust.slashable(subject), i != 2, "slashable");
             vm.revertToState(before);
         }
     }
@@ -324,30 +356,30 @@ contract TrustRegistryTest is Test {
         trust.blacklist(subject, REASON, EVIDENCE);
         trust.suspend(subject, REASON, EVIDENCE);
         uint40 lapses = _in(APPEAL + DECISION);
-        uint40 sooner = _in(DECISION);
         _appeal(Status.Blacklisted, lapses);
-        _appeal(Status.Suspended, sooner);
+        skip(2 days);
+        uint40 later = _in(APPEAL + DECISION);
+        _appeal(Status.Suspended, later);
         trust.liftBlacklist(subject);
         trust.liftSuspension(subject);
         _assertStatus(Status.None);
-        skip(DECISION - 1);
-        _expectInForce(Status.Suspended, sooner);
-        trust.suspend(subject, REASON, EVIDENCE);
-        skip(1);
-        trust.suspend(subject, REASON, EVIDENCE);
-        _assertStatus(Status.Suspended);
-        skip(APPEAL - 1);
+        vm.warp(lapses - 1);
         _expectInForce(Status.Blacklisted, lapses);
         trust.blacklist(subject, REASON, EVIDENCE);
         assertFalse(trust.slashable(subject), "nothing is final");
         skip(1);
         trust.blacklist(subject, REASON, EVIDENCE);
         _assertStatus(Status.Blacklisted);
+        vm.warp(later - 1);
+        _expectInForce(Status.Suspended, later);
+        trust.suspend(subject, REASON, EVIDENCE);
+        skip(1);
+        trust.suspend(subject, REASON, EVIDENCE);
     }
 
     function test_lift__under_appeal__doesn_t_hinder_a_proof() external {
         trust.suspend(subject, REASON, EVIDENCE);
-        _appeal(Status.Suspended, _in(DECISION));
+        _appeal(Status.Suspended, _in(APPEAL + DECISION));
         trust.liftSuspension(subject);
         trust.suspendFor(subject, EVIDENCE);
         _assertStatus(Status.Suspended);
@@ -363,7 +395,7 @@ contract TrustRegistryTest is Test {
     function test_blacklist__appealed_and_granted__is_lifted() external {
         trust.blacklist(subject, REASON, EVIDENCE);
         _appeal(Status.Blacklisted, _in(APPEAL + DECISION));
-        trust.decideAppeal(subject, Status.Blacklisted, true, STATEMENT);
+        _decide(Status.Blacklisted, true);
         skip(10_000 days);
         _assertStatus(Status.None);
         _assertFinal(false);
@@ -389,7 +421,7 @@ contract TrustRegistryTest is Test {
 
     function test_suspendFor__a_suspension_under_appeal_stands__takes_its_place() external {
         trust.suspend(subject, REASON, EVIDENCE);
-        _appeal(Status.Suspended, _in(DECISION));
+        _appeal(Status.Suspended, _in(APPEAL + DECISION));
         uint32 reason = trust.EQUIVOCATION();
         vm.expectEmit(address(trust));
         emit ITrustRegistry.StatusImposed(
@@ -423,14 +455,14 @@ contract TrustRegistryTest is Test {
         _appeal(Status.Suspended, _in(DECISION + 1));
         skip(DECISION);
         assertFalse(trust.slashable(subject), "before");
-        trust.decideAppeal(subject, Status.Suspended, false, STATEMENT);
+        _decide(Status.Suspended, false);
         assertTrue(trust.slashable(subject), "rejected");
     }
 
     function test_suspendFor__appeal_granted__is_lifted_and_can_come_again() external {
         trust.suspendFor(subject, EVIDENCE);
         _appeal(Status.Suspended, _in(APPEAL + DECISION));
-        trust.decideAppeal(subject, Status.Suspended, true, STATEMENT);
+        _decide(Status.Suspended, true);
         _assertStatus(Status.None);
         skip(1000 days);
         assertFalse(trust.slashable(subject), "slashable");
@@ -445,6 +477,15 @@ contract TrustRegistryTest is Test {
         emit ITrustRegistry.AppealStated(subject, status, anybody, STATEMENT);
         vm.prank(anybody);
         trust.appeal(subject, status, STATEMENT);
+    }
+
+    function _decide(Status status, bool granted) private {
+        trust.decideAppeal(subject, status, _due(status), granted, STATEMENT);
+    }
+
+    function _due(Status status) private view returns (uint40) {
+        (uint40 until, uint40 finalFrom, ) = trust.standingOf(subject, status);
+        return until == NEVER ? finalFrom : until;
     }
 
     function _expectViolated(string memory rule) private {

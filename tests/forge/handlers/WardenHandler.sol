@@ -69,7 +69,9 @@ abstract contract WardenHandler is World {
         _call("appeal", STRANGER, address(trust), data, expected);
         if ((seed >> 24) % 2 == 0) return;
         bool granted = (seed >> 32) % 2 == 0;
-        data = abi.encodeCall(trust.decideAppeal, (subject, status, granted, bytes32("decision")));
+        (uint40 until, uint40 finalFrom, ) = trust.standingOf(subject, status);
+        uint40 decideBy = until == type(uint40).max ? finalFrom : until;
+        data = abi.encodeCall(trust.decideAppeal, (subject, status, decideBy, granted, bytes32("decision")));
         if (!granted) expected = abi.encodePacked(expected, ITrustRegistry.TrustRegistry_AppealsOpen.selector);
         _call("decide", address(this), address(trust), data, expected);
     }

@@ -15,7 +15,7 @@ from chain.deployment.contracts import CONTRACTS
 from chain.deployment.errors import UnfitSettings
 from chain.deployment.presets import local, ratio1
 from chain.deployment.roles import HOLDERS, RESTRICTED, Access, Role, wanted
-from chain.deployment.settings import Delays, NetworkSettings, People, Schedule, Timing
+from chain.deployment.settings import LEAVE_NOTICE_EPOCHS, Delays, NetworkSettings, People, Schedule, Timing
 from tests.project import ROOT
 
 FUNCTION = re.compile(r"function\s+(\w+)\s*\(([^)]*)\)([^{;]*)[{;]")
@@ -94,7 +94,14 @@ def test_differences__function_for_another_role_and_a_stranger_with_one__are_tol
 
 
 def test_check__replacement_as_long_as_its_span__fits() -> None:
-    SETTINGS.check(replace(PEOPLE, delays=Delays(10**6, TIMING.replacement_span)))
+    SETTINGS.check(replace(PEOPLE, delays=Delays(0, TIMING.replacement_span)))
+
+
+def test_check__governance_waits_longer_than_notices_to_leave__is_refused() -> None:
+    longest = (LEAVE_NOTICE_EPOCHS - 1) * TIMING.epoch_length
+    SETTINGS.check(replace(PEOPLE, delays=Delays(longest, 0)))
+    with pytest.raises(UnfitSettings, match=r"delays\.governance is [\d,]+ s, but .* wish to leave counts"):
+        SETTINGS.check(replace(PEOPLE, delays=Delays(longest + 1, 0)))
 
 
 def test_check__replacement_waits_longer_than_its_span__is_refused() -> None:
