@@ -225,11 +225,12 @@ class NetworkSettings:
                 f"delays.replacement is {people.delays.replacement:,} s, but an emergency replacement must fit "
                 f"timing.replacement_span, {self.timing.replacement_span:,} s; lower the one or raise the other"
             )
-        notice = (LEAVE_NOTICE_EPOCHS - 1) * self.timing.epoch_length
+        # A wish may be made when its epoch is about to end, and whoever executes needs an epoch to do so.
+        notice = (LEAVE_NOTICE_EPOCHS - 2) * self.timing.epoch_length
         if people.delays.governance > notice:
             raise UnfitSettings(
                 f"delays.governance is {people.delays.governance:,} s, but a committee must be announced before a wish "
-                f"to leave counts that came meanwhile, {notice:,} s at least; lower it to that"
+                f"to leave counts that came meanwhile, so within {notice:,} s; lower it to that"
             )
         if self.bond_withdrawal_delay < self.equivocation_span:
             raise UnfitSettings(

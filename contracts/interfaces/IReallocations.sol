@@ -79,7 +79,7 @@ enum RequestState {
 /// until a deadline. The answer is {IPlacements.assign} to that slot. Without one the slot stays empty and its money is the
 /// CSP's; only the CSP can open it again. Each of the failing and the new node is paid for its own seconds.
 /// @dev Requests bring no money and take none: the worst that a dishonest committee gets is an assignment closed as
-/// of the current epoch's start, no sooner than its policy allows and no more often than its cooldown.
+/// of a second after the current epoch's start, no sooner than its policy allows and no more often than its cooldown.
 interface IReallocations {
     /// @notice An assignment was closed as of `asOf`, or by its node then; its job's orchestrator may name another node until `deadline`, inclusive.
     event ReallocationRequested(

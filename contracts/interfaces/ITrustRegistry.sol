@@ -46,7 +46,7 @@ struct TrustSettings {
 /// the decision. That can't be turned against the subject: no appeal but a freeze's is rejected before the span for
 /// appeals is over, whoever opened it. A decision that doesn't come in time favours the subject: the suspension or blacklist lapses.
 /// Only a proven equivocation stands then. What its authority lifts under appeal can't be imposed anew before that appeal
-/// would have lapsed, so that no appeal is wiped away; what a judge lifted can, for other reasons.
+/// would have lapsed, so that no appeal is wiped away; what a judge lifted can be: whether it is for another reason is for people to see.
 interface ITrustRegistry {
     /// @notice A status was imposed.
     /// @param until when it expires (UNIX seconds); 2^40 − 1: not by itself
@@ -150,7 +150,8 @@ interface ITrustRegistry {
 
     /// @notice One status of a subject, whether in force or not.
     /// @return until when it expires; UNIX seconds, zero when it isn't imposed, 2^40 − 1: not by itself
-    /// @return finalFrom when it is final (UNIX seconds), unless an appeal changes that; 2^40 − 1: never
+    /// @return finalFrom when it is final (UNIX seconds), unless an appeal changes that; 2^40 − 1: never. With an `until` of zero: before
+    /// when it can't be imposed anew, since it was lifted under appeal
     /// @return appealed what became of its appeal
     function standingOf(
         uint256 subject,

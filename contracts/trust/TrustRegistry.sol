@@ -81,7 +81,8 @@ contract TrustRegistry is ITrustRegistry, AccessManaged {
 
     /// @inheritdoc ITrustRegistry
     function liftFreeze(uint256 subject) external restricted {
-        _lift(subject, Status.Frozen, _open(subject, Status.Frozen), 0);
+        Standing s = _open(subject, Status.Frozen);
+        _lift(subject, Status.Frozen, s, _lapse(s, Status.Frozen));
     }
 
     /// @inheritdoc ITrustRegistry

@@ -377,6 +377,21 @@ contract TrustRegistryTest is Test {
         trust.suspend(subject, REASON, EVIDENCE);
     }
 
+    function test_liftFreeze__under_appeal__can_t_be_imposed_anew_before_it_had_expired() external {
+        trust.freeze(subject, _in(FREEZE), REASON, EVIDENCE);
+        uint40 expires = _in(FREEZE);
+        _appeal(Status.Frozen, expires);
+        trust.liftFreeze(subject);
+        _assertStatus(Status.None);
+        (uint40 until, uint40 rests, Appeal appealed) = trust.standingOf(subject, Status.Frozen);
+        assertTrue(until == 0 && rests == expires && appealed == Appeal.None, "rests");
+        vm.warp(expires - 1);
+        _expectInForce(Status.Frozen, expires);
+        trust.freeze(subject, _in(1 days), REASON, EVIDENCE);
+        skip(1);
+        trust.freeze(subject, _in(1 days), REASON, EVIDENCE);
+    }
+
     function test_lift__under_appeal__doesn_t_hinder_a_proof() external {
         trust.suspend(subject, REASON, EVIDENCE);
         _appeal(Status.Suspended, _in(APPEAL + DECISION));

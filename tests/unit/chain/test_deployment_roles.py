@@ -98,7 +98,7 @@ def test_check__replacement_as_long_as_its_span__fits() -> None:
 
 
 def test_check__governance_waits_longer_than_notices_to_leave__is_refused() -> None:
-    longest = (LEAVE_NOTICE_EPOCHS - 1) * TIMING.epoch_length
+    longest = (LEAVE_NOTICE_EPOCHS - 2) * TIMING.epoch_length
     SETTINGS.check(replace(PEOPLE, delays=Delays(longest, 0)))
     with pytest.raises(UnfitSettings, match=r"delays\.governance is [\d,]+ s, but .* wish to leave counts"):
         SETTINGS.check(replace(PEOPLE, delays=Delays(longest + 1, 0)))
