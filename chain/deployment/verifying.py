@@ -9,7 +9,7 @@ from typing import Any
 from eth_typing import HexAddress, HexStr
 from web3.contract.contract import Contract
 
-from chain.client import Chain
+from chain.client import Chain, RpcError
 from chain.deployment.contracts import committee
 from chain.deployment.errors import UnfitSettings, WrongDeployment
 from chain.deployment.plan import Plan, Ref
@@ -18,12 +18,13 @@ from oracle.ground.errors import EpochalError
 
 _DECIMALS = 6  # of the tokens; prices are told in them
 _ASK_DECIMALS = "0x313ce567"  # decimals()
+_BURN_NOTHING = "0x42966c68" + "00" * 32  # burn(0)
 _TELLABLE = ("address", "uint", "int", "bool", "bytes32", "string")
 
 
 def check_outside(chain: Chain, settings: NetworkSettings) -> None:
     """UnfitSettings unless the contracts that the settings name are there, and the tokens have the decimals that prices
-    are told in."""
+    are told in and can be burned by whoever holds them, where they aren't swapped for what can."""
     named = {f"tokens[{index}]": token for index, token in enumerate(settings.tokens)}
     if settings.swap is not None:
         named["swap.router"] = settings.swap.router
@@ -38,6 +39,21 @@ def check_outside(chain: Chain, settings: NetworkSettings) -> None:
         if told != _DECIMALS:
             tells = "doesn't tell its decimals" if told is None else f"has {told} decimals"
             raise UnfitSettings(f"tokens[{index}] is {token}, which {tells}; give a token of {_DECIMALS}")
+        if settings.swap is None and not _answers(chain, token, _BURN_NOTHING):
+            raise UnfitSettings(
+                f"tokens[{index}] is {token}, which its holders can't burn: what is to be burned would stay with the "
+                "burner for ever; give [swap], or a token with the burn(uint256) of OpenZeppelin's ERC20Burnable"
+            )
+
+
+def _answers(chain: Chain, address: str, data: str) -> bool:
+    try:
+        chain.call_data(address, data)
+    except RpcError as error:
+        if not error.reverted:
+            raise
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

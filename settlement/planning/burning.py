@@ -18,6 +18,8 @@ def next_step(token: str, state: TokenState, now: int) -> Burn | Swap | Observe 
         return Burn(token) if state.burns else None
     if route.swaps:
         return Swap(token)
+    if now < route.observed_at + route.min_period:  # the burner refuses another one so soon
+        return None
     wanted = max(now, route.swappable_at)
     time_to_swap = (route.max_period - route.min_period) // 4
     if wanted + time_to_swap <= route.observed_at + route.max_period or wanted > now + route.min_period:

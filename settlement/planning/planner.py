@@ -288,7 +288,7 @@ class _Planning:
             return
         penal = {self.snapshot.jobs[number].token for number in busy if self.snapshot.jobs[number].penal}
         for token, state in self.snapshot.tokens.items():
-            least = max(1, self.settings.least_sent.get(token, 0))
+            least = max(1, self.settings.least_sent.get(token, _worth_swapping(state)))
             if token in penal or token in coming:
                 continue
             if state.in_bonds >= least:
@@ -346,6 +346,11 @@ class _Planning:
         refused = sum(book.refused for book in self.snapshot.books.values())
         if refused:
             self.waiting.append(f"{refused} assignments: the token refuses to pay their payees")
+
+
+def _worth_swapping(state: TokenState) -> int:
+    """Of what is swapped first so little isn't sent that anybody could have keepers pay for next to nothing."""
+    return state.route.most // 100 if state.route is not None else 0
 
 
 def _settled_by(what: What) -> Iterator[int]:

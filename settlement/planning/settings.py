@@ -21,7 +21,8 @@ class PlanSettings:
     batch_epochs       a running assignment is settled once it has unsettled time of so many epochs
     least_paid         by token (lower case): a running assignment's pay waits until it comes to this
     least_sent         by token: what a running job refunds, burns or owes the protocol, and what is burned of a token,
-                       waits until it comes to this; without an entry, a running job's waits until the job is closed
+                       waits until it comes to this; without an entry, a running job's waits until the job is closed,
+                       and a token's that is swapped first, until it is a hundredth of what one swap may take
     least_closed       by token: the least that is sent of a job that is closed
     evidence_patience  seconds for which a newest report's missing tree keeps jobs from being closed and seconds from
                        being released: what it may still pay would be lost

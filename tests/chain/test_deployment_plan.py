@@ -24,7 +24,7 @@ from chain.deployment.errors import UnfitSettings, WrongDeployment
 from chain.deployment.journal import Folder
 from chain.deployment.roles import RESTRICTED, Role
 from chain.deployment.run import Order, Outcome, deploy, preview
-from chain.deployment.settings import DAY, Delays, NetworkSettings, People, Timing
+from chain.deployment.settings import DAY, Delays, NetworkSettings, People, Swap, Timing
 from chain.deployment.wallets import SignerWallet
 from chain.errors import error_class
 from chain.network import Network
@@ -300,6 +300,16 @@ def test_deploy__people_unfit__is_refused_before_anything_is_sent(place: Place, 
     with pytest.raises(UnfitSettings, match=told):
         place.run(order=place.order(people=people))
     assert place.sent == 0
+
+
+def test_check_outside__token_that_holders_can_t_burn__needs_a_swap(place: Place) -> None:
+    token = address("unburnable")
+    # Answers 6 to decimals(), and reverts whatever else it is asked.
+    place.chain.rpc("anvil_setCode", token, "0x60003560e01c63313ce56714601257" + "5f5ffd5b60066000526020" + "6000f3")
+    settings = replace(SETTINGS, tokens=(token,))
+    with pytest.raises(UnfitSettings, match=r"tokens\[0\] is 0x.*, which its holders can't burn.*give \[swap\]"):
+        verifying.check_outside(place.chain, settings)
+    verifying.check_outside(place.chain, replace(settings, swap=Swap(token)))
 
 
 def test_deploy__ratio1__stands(place: Place) -> None:

@@ -188,6 +188,8 @@ contract OraclePayTest is OracleWorld {
         emit IOraclePay.PaymentRefused(_member(0), address(0xBAD), PRICE);
         pay.claim(members);
         assertEq(pay.dutyOf(_member(0)).owed, PRICE);
+        assertEq(pay.dutyOf(_member(0)).recipient, address(0xBAD));
+        assertEq(pay.dutyOf(_member(1)).recipient, _member(1), "a member that names none");
         assertEq(token.balanceOf(_member(1)), 0);
         assertEq(token.balanceOf(_member(2)), PRICE);
         assertEq(token.balanceOf(_member(3)), PRICE);
@@ -195,6 +197,8 @@ contract OraclePayTest is OracleWorld {
         vm.prank(_member(0));
         pay.setRecipient(address(0xD00D));
         trust.set(Subjects.oracle(_member(1)), Status.None);
+        vm.expectEmit(address(pay));
+        emit IOraclePay.OraclePaid(_member(0), address(0xD00D), PRICE);
         pay.claim(members);
         assertEq(token.balanceOf(address(0xD00D)), PRICE);
         assertEq(token.balanceOf(_member(1)), PRICE);

@@ -33,6 +33,8 @@ def test_next_step__without_a_route__burns_where_the_token_does(burns: bool) -> 
         (NOW + MIN, 0, Observe("0x1")),  # of age just when the swap is allowed
         (NOW + MIN + 1, 0, None),  # later is early enough
         (0, NOW, None),  # too young, comes of age
+        (NOW + 299, NOW - 99, None),  # a second too young for the burner to take another
+        (NOW + 100, NOW - 160, Observe("0x1")),
         (0, NOW - LAST, None),
         (0, NOW - LAST - 1, Observe("0x1")),
         (NOW + 50, NOW + 50 - LAST, None),  # still counts when the swap is allowed
