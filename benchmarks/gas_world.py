@@ -91,7 +91,7 @@ class World:
             sender,
             self.deployer,
             NetworkSettings(
-                timing=Timing.for_epochs(genesis, DAY),
+                timing=Timing.for_epochs(genesis, DAY, APPEAL_EPOCHS),
                 signers=tuple(one.address for one in self.signers),
                 appeal_epochs=APPEAL_EPOCHS,
                 settle_window=DAY // 24,

@@ -134,6 +134,7 @@ _LICENCES: Final = {
     "Bonds_AllReserved": "{reserved:amount} of the bond's {balance:amount} are reserved for what is still judged; "
     "wait until it is released",
     "Bonds_AmountExceedsBond": "the bond is {balance:amount}, less than {amount:amount}; ask for less",
+    "Bonds_WrongRecipient": "{to} keeps the bonds, nobody could take it out again; name another address",
     "Bonds_HolderChanged": "{requester} asked for the bond, but {holder} holds the licence now; the holder asks again",
     "Bonds_Linked": "licence {licence} is linked to {node}; unlink it before its bond is taken back",
     "Bonds_NotHolder": "{caller} doesn't hold {subject:subject}; use the holder's key",
@@ -160,7 +161,7 @@ _LICENCES: Final = {
     "JobEscrow_AlreadyClosed": "assignment {assignment} is closed already; there is nothing to do",
     "JobEscrow_LeafNotInReport": "the leaf isn't in the report of epoch {epoch}; fetch the evidence of that report "
     "again",
-    "JobEscrow_NotAllowed": "{caller} may not do this, only the payee may; use the payee's key",
+    "JobEscrow_NotAllowed": "{caller} may not do this, only the payee may; use its key, and another recipient",
     "JobEscrow_PaymentRefused": "the token refused to pay {amount:amount} to {recipient}; name another recipient",
     "JobEscrow_UnknownAssignment": "there is no assignment {assignment}; check job, slot and generation",
     "Attestations_NotFinal": "the report of epoch {epoch} isn't final, or no longer one of the last two; wait for "

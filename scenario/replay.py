@@ -152,7 +152,7 @@ class _Replay:
         self._last_dump = time.monotonic()
         length = options.epoch_length
         self.settings = NetworkSettings(
-            timing=Timing.for_epochs(plan.clock.genesis, length),
+            timing=Timing.for_epochs(plan.clock.genesis, length, options.appeal_epochs),
             signers=tuple(signer.address for signer in oracle_signers(options.oracles)),
             appeal_epochs=options.appeal_epochs,
             settle_window=max(1, length // 24),

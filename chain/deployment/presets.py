@@ -44,7 +44,7 @@ class Oracle:
 def local(genesis: int, epoch_length: int, oracles: Sequence[Oracle]) -> NetworkSettings:
     """A network to try: a LocalToken to pay with, no credentials, licences for whoever mints them, two tiers."""
     return NetworkSettings(
-        timing=Timing.for_epochs(genesis, epoch_length),
+        timing=Timing.for_epochs(genesis, epoch_length, 2),
         appeal_epochs=2,
         settle_window=max(1, epoch_length // 10),
         protocol_share_ppm=50_000,
@@ -73,7 +73,7 @@ def ratio1(
     """
     length = 4 * HOUR if test_network else DAY
     return NetworkSettings(
-        timing=Timing.for_epochs(genesis, length),
+        timing=Timing.for_epochs(genesis, length, 3),
         appeal_epochs=3,
         settle_window=length // 4,
         protocol_share_ppm=RATIO1_BURN_PPM,

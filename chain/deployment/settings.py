@@ -27,16 +27,22 @@ class Timing:
     grace: int
 
     @staticmethod
-    def for_epochs(genesis: int, length: int) -> Timing:
-        """Spans in proportion to an epoch of `length` seconds, at least 5, that meet the contracts' inequalities."""
+    def for_epochs(genesis: int, length: int, appeal_epochs: int) -> Timing:
+        """Spans in proportion to an epoch of `length` seconds, at least 5, that meet the contracts' inequalities.
+
+        A review takes two epochs, or as long as the appeal span of so many epochs (0: no appeals) outlasts it.
+        """
         part = max(1, length // 24)
+        settle = agreement = max(1, part // 4)
         review = 2 * length
-        replacement = length
+        if appeal_epochs:
+            review = min(review, appeal_epochs * length - settle - agreement - part - 1)
+        replacement = review // 2
         return Timing(
             genesis=genesis,
             epoch_length=length,
-            settle_delay=max(1, part // 4),
-            agreement_span=max(1, part // 4),
+            settle_delay=settle,
+            agreement_span=agreement,
             activation_delay=part,
             review_delay=review,
             replacement_span=replacement,

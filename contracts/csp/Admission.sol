@@ -33,6 +33,7 @@ contract Admission is IAdmission, JobRules, AccessManaged {
 
     uint8 private constant ALL_KINDS = 3;
     uint256 private constant MOST_TOKENS = 32;
+    uint32 private constant PAUSE_CAP = 90 days;
 
     /// @inheritdoc IAdmission
     ICspAccounts public immutable accounts;
@@ -178,6 +179,7 @@ contract Admission is IAdmission, JobRules, AccessManaged {
             settings_.credentialKinds <= ALL_KINDS,
             Admission_SettingViolated("credentialKinds is a sum of 1 (KYC) and 2 (KYB), or 0")
         );
+        require(settings_.longestPause <= PAUSE_CAP, Admission_SettingViolated("longestPause <= 90 days"));
         Gate memory gate = _gate;
         gate.credentialKinds = settings_.credentialKinds;
         gate.deedRequired = settings_.deedRequired;

@@ -66,6 +66,15 @@ abstract contract EscrowBase is IJobEscrow, EscrowStorage, ReentrancyGuardTransi
                 "attestableSpan > replacementSpan + settleDelay + agreementSpan + reviewDelay + settleWindow"
             )
         );
+        uint256 appealSpan = uint256(appealEpochs_) * t.epochLength;
+        require(
+            appealEpochs_ == 0 ||
+                appealSpan > uint256(t.reviewDelay) + t.settleDelay + t.agreementSpan + t.activationDelay,
+            JobEscrow_SettingViolated(
+                "appealEpochs * epochLength > reviewDelay + settleDelay + agreementSpan + activationDelay, or 0"
+            )
+        );
+        require(appealSpan <= 365 days, JobEscrow_SettingViolated("appealEpochs * epochLength <= 365 days"));
         require(protocolSharePpm_ <= Money.PPM, JobEscrow_SettingViolated("protocolSharePpm <= 1000000"));
         attestations = p.attestations;
         licences = p.licences;

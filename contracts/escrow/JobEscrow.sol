@@ -51,7 +51,8 @@ contract JobEscrow is Settlement {
 
     /// @inheritdoc IJobEscrow
     function claimTo(uint256[] calldata assignments, address recipient) external nonReentrant {
-        require(recipient != address(0), JobEscrow_NotAllowed(recipient));
+        // Here it would be nobody's: no job's, and no payee's.
+        require(recipient != address(0) && recipient != address(this), JobEscrow_NotAllowed(recipient));
         for (uint256 i = 0; i < assignments.length; ++i) {
             require(msg.sender == _parties[assignments[i]].payee, JobEscrow_NotAllowed(msg.sender));
             _pay(assignments[i], recipient);

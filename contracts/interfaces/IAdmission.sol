@@ -11,7 +11,7 @@ import {ITrustRegistry, Status} from "./ITrustRegistry.sol";
 /// @notice Whom a network admits.
 /// @param credentialKinds bits of the kinds of credential of which an account's owner needs one (1 KYC, 2 KYB); 0: none
 /// @param deedRequired whether an account's owner must hold a licence
-/// @param longestPause the longest pause of new deposits, in seconds; 0: there are none
+/// @param longestPause the longest pause of new deposits, in seconds, at most 90 days; 0: there are none
 struct AdmissionSettings {
     uint8 credentialKinds;
     bool deedRequired;

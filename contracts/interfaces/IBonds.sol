@@ -83,6 +83,8 @@ interface IBonds {
     error Bonds_Linked(uint256 licence, address node);
     /// @notice Nothing is requested of this bond, or all of it was paid: request first.
     error Bonds_NothingRequested(uint256 subject, address token);
+    /// @notice Bonds aren't paid out to the contract that keeps them: there it would be nobody's.
+    error Bonds_WrongRecipient(address to);
     /// @notice The former holder asked for it, not the caller: request anew.
     error Bonds_HolderChanged(address requester, address holder);
     /// @notice The request is paid from `availableAt` (UNIX seconds) on.

@@ -116,7 +116,7 @@ interface IJobEscrow {
     error JobEscrow_UnknownJob(uint64 job);
     /// @notice There is no such assignment.
     error JobEscrow_UnknownAssignment(uint256 assignment);
-    /// @notice The caller, or the recipient named, isn't who may do this.
+    /// @notice The caller isn't who may do this, or the recipient named is nobody: zero, or this contract.
     error JobEscrow_NotAllowed(address caller);
     /// @notice The job is not running: before `startsAt`, or from its stop on.
     error JobEscrow_JobNotRunning(uint64 job, uint40 startsAt, uint40 stop);
@@ -228,7 +228,7 @@ interface IJobEscrow {
     ) external;
 
     /// @notice Gives withheld seconds their destination once their appeal span is over: a report of a later epoch has been
-    /// final for a settle window, or the network has stalled. Needs no leaf; anyone may call. What isn't due stays held.
+    /// final for a settle window, or the network has stalled and the further span is over in which time stays attestable. Needs no leaf; anyone may call. What isn't due stays held.
     function releaseHeld(uint256[] calldata assignments) external;
 
     /// @notice Pays out what is earned and not yet claimed, each to its payee. Anyone may call. A payment that the token refuses, or
@@ -301,7 +301,8 @@ interface IJobEscrow {
     /// @notice Who gets the protocol's share.
     function protocolSink() external view returns (address);
 
-    /// @notice Epochs in which an appeal can turn withheld seconds into earned ones.
+    /// @notice Epochs in which an appeal can turn withheld seconds into earned ones; zero: there are no appeals. They outlast the review
+    /// of a vetoed report, which holds up all others.
     function appealEpochs() external view returns (uint32);
 
     /// @notice Seconds that a report must have been final before money leaves by it without a leaf.

@@ -159,6 +159,7 @@ contract Bonds is IBonds, ReentrancyGuardTransient {
     /// @inheritdoc IBonds
     function withdraw(uint256 subject, address token, address to) external nonReentrant {
         require(msg.sender == _holderOf(subject), Bonds_NotHolder(subject, msg.sender));
+        require(to != address(this), Bonds_WrongRecipient(to));
         Request memory request = _requests[subject][token];
         require(request.amount != 0, Bonds_NothingRequested(subject, token));
         require(request.requester == msg.sender, Bonds_HolderChanged(request.requester, msg.sender));

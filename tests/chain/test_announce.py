@@ -68,7 +68,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         chain = Chain(anvil.url)
         for signer in (PAYER, OTHER):
             chain.rpc("anvil_setBalance", signer.address, hex(10**20))
-        timing = Timing.for_epochs(int(time.time()) + 60, 600)
+        timing = Timing.for_epochs(int(time.time()) + 60, 600, 1)
         settings = NetworkSettings(timing, tuple(one.address for one in SIGNERS), 2, 60, 0)
         wallet = Wallet(chain, OTHER._key.secret)
         network = deploy(LiveSender(chain), wallet, settings, OTHER.address, OTHER.address)

@@ -34,7 +34,7 @@ from cli.deploy_file import ratio1_schedules
 from oracle.signing.signer import derive
 
 GENESIS = 2_000_000_000
-TIMING = Timing.for_epochs(GENESIS, 600)
+TIMING = Timing.for_epochs(GENESIS, 600, 2)
 DEPLOYER = derive("deployment", "deployer")
 GUARDIAN = derive("deployment", "guardian")
 LICENSOR = derive("deployment", "licensor")

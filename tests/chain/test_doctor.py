@@ -91,7 +91,7 @@ def clinic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clinic]:
     with Anvil("--slots-in-an-epoch", "1") as anvil:
         chain = Chain(anvil.url)
         chain.rpc("anvil_setBalance", PAYER.address, hex(10**20))
-        timing = Timing.for_epochs(int(time.time()) + 60, 600)
+        timing = Timing.for_epochs(int(time.time()) + 60, 600, 1)
         settings = NetworkSettings(timing, tuple(one.address for one in SIGNERS), 2, 60, 0)
         wallet, sender = Wallet(chain, PAYER._key.secret), LiveSender(chain)
         network = deploy(sender, wallet, settings, PAYER.address, PAYER.address)

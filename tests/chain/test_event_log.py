@@ -259,7 +259,7 @@ def test_readers__finalized_blocks_are_taken_back__start_anew_from_the_log(tmp_p
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil, ExitStack() as stack:
         sender = SteppedSender(Chain(anvil.url))
         signers = tuple(one.address for one in oracle_signers(4))
-        settings = NetworkSettings(Timing.for_epochs(GENESIS, 600), signers, 1, 60, 0)
+        settings = NetworkSettings(Timing.for_epochs(GENESIS, 600, 1), signers, 1, 60, 0)
         network = Market.open(sender, settings, SPEC).network
         assert 0 < network.addresses.first_block < sender.chain.block("latest").number
         timeline = Timeline(sender)
@@ -299,7 +299,7 @@ def test_events__of_a_network__are_decoded_as_web3_does() -> None:
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
         sender = SteppedSender(Chain(anvil.url))
         signers = tuple(one.address for one in oracle_signers(4))
-        settings = NetworkSettings(Timing.for_epochs(GENESIS, 600), signers, 1, 60, 0)
+        settings = NetworkSettings(Timing.for_epochs(GENESIS, 600, 1), signers, 1, 60, 0)
         market = Market.open(sender, settings, SPEC)
         network, chain = market.network, sender.chain
         market.license_nodes(["one"])

@@ -50,7 +50,7 @@ def town() -> Iterator[Town]:
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
         sender = SteppedSender(Chain(anvil.url))
         signers = tuple(one.address for one in oracle_signers(4))
-        settings = NetworkSettings(Timing.for_epochs(GENESIS, CLOCK.length), signers, 1, 60, 0)
+        settings = NetworkSettings(Timing.for_epochs(GENESIS, CLOCK.length, 1), signers, 1, 60, 0)
         first = Market.open(sender, settings, SPEC)
         nodes = first.license_nodes(["one", "two", "idle"])
         specs = [replace(SPEC, policy=Policy(evidence=one)) for one in EVIDENCE]

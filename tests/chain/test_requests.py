@@ -144,7 +144,7 @@ def deployed() -> Iterator[tuple[Chain, Network, list[Serving], int]]:
     with Anvil(*STEPPED, timestamp=GENESIS - 3_600) as anvil:
         chain = Chain(anvil.url)
         addresses = tuple(one.address for one in SIGNERS)
-        settings = NetworkSettings(Timing.for_epochs(GENESIS, CLOCK.length), addresses, 1, 60, 0)
+        settings = NetworkSettings(Timing.for_epochs(GENESIS, CLOCK.length, 1), addresses, 1, 60, 0)
         market = Market.open(SteppedSender(chain), settings, SPEC)
         nodes = market.license_nodes([f"node {index}" for index in range(NODES)])
         job, _ = market.create_job()

@@ -60,7 +60,7 @@ def deployment(
         chain = Chain(anvil.url)
         sender = SteppedSender(chain)
         settings = NetworkSettings(
-            timing=Timing.for_epochs(GENESIS, CLOCK.length),
+            timing=Timing.for_epochs(GENESIS, CLOCK.length, 1),
             signers=tuple(one.address for one in SIGNERS),
             appeal_epochs=1,
             settle_window=60,

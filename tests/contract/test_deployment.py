@@ -34,7 +34,7 @@ def test_attestations__span_breaks_an_inequality__is_not_deployed(world: World, 
 
 
 def test_attestations__epochs_of_five_seconds__is_deployed(world: World) -> None:
-    network = world.deploy(TIMING.for_epochs(TIMING.genesis, 5), settle_window=2)
+    network = world.deploy(TIMING.for_epochs(TIMING.genesis, 5, APPEAL_EPOCHS), settle_window=2)
     assert network.timing.epoch_length == 5
 
 

@@ -9,6 +9,7 @@ from tests.contract.world import APPEAL_EPOCHS, GENESIS, SETTLE_WINDOW, TIMING, 
 
 # Epoch e's held seconds lie in the bucket e // 2; a report of (e // 2 + 1) * 2 + 2 ends the appeal span of all in it.
 RELEASE_OF_EPOCH_0 = 4
+ABANDONED = 2  # of the contracts' ReleaseReason
 
 
 @pytest.fixture
@@ -74,7 +75,8 @@ def test_release_held__network_stalled__is_free_after_the_attestable_span(world:
     free_at = world.attestations.lastProgress().call() + TIMING.stall_span + TIMING.attestable_span
     world.at(free_at - 1).release(one)
     assert held(world, one) == 100
-    world.at(free_at).release(one)
+    (event,) = world.events("HeldReleased", world.at(free_at).release(one))
+    assert (event["secs"], event["reason"]) == (100, ABANDONED)
     assert held(world, one) == 0
 
 

@@ -32,7 +32,6 @@ EPOCH = 1_000
 SETTLE_WINDOW = 300
 APPEAL_EPOCHS = 2
 PROTOCOL_PPM = 50_000
-TIMING = replace(Timing.for_epochs(GENESIS, EPOCH), attestable_span=3_500)
 PRICE = 1_000_003  # no round number: what rounding loses must show
 FOREVER = 2**64 - 1
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -42,6 +41,14 @@ INTENT = keccak(text="what the job is to run")
 STRICT = Policy(target_ppm=980_000, floor_ppm=900_000, csp_share_ppm=800_000)
 
 Signed = tuple[EpochReport, int, bytes]
+
+
+def timing_for(appeal_epochs: int) -> Timing:
+    """The spans of a network whose appeals take so many epochs."""
+    return replace(Timing.for_epochs(GENESIS, EPOCH, appeal_epochs), attestable_span=3_500)
+
+
+TIMING = timing_for(APPEAL_EPOCHS)
 
 
 @dataclass(frozen=True)
@@ -156,8 +163,9 @@ class World:
         self.licences = network.licences.functions
         self.token = network.token.functions
 
-    def deploy(self, timing: Timing = TIMING, **changes: Any) -> Network:
+    def deploy(self, timing: Timing | None = None, **changes: Any) -> Network:
         """A network; the world's own is like this one."""
+        timing = timing or timing_for(changes.get("appeal_epochs", APPEAL_EPOCHS))
         settings = NetworkSettings(
             timing=timing,
             signers=tuple(signer.address for signer in self.committee),

@@ -73,7 +73,7 @@ class Town:
         )
         chain = Chain(self.anvil.url)
         self.oracles = {one.address.lower(): one for one in oracle_signers(4)}
-        settings = NetworkSettings(Timing.for_epochs(began, EPOCH), tuple(self.oracles), 2, 60, 50_000)
+        settings = NetworkSettings(Timing.for_epochs(began, EPOCH, 2), tuple(self.oracles), 2, 60, 50_000)
         self.ends_at = began + 3 * EPOCH
         market = Market.open(SteppedSender(chain), settings, JobSpec(10**6, 1, began, self.ends_at, POLICY))
         self.serving = {one.name: one for one in market.license_nodes(names)}

@@ -57,6 +57,9 @@ contract AdmissionTest is Words {
     function test_constructor__a_setting_out_of_its_bounds__is_refused() external {
         _expectViolated("credentialKinds is a sum of 1 (KYC) and 2 (KYB), or 0");
         _deploy(AdmissionSettings(4, false, PAUSE));
+        _expectViolated("longestPause <= 90 days");
+        _deploy(AdmissionSettings(1, false, 90 days + 1));
+        assertEq(_deploy(AdmissionSettings(1, false, 90 days)).settings().longestPause, 90 days);
         ICspAccounts a = accounts;
         ICredentials c = credentials;
         ITrustRegistry t = trust;

@@ -19,6 +19,8 @@ contract BondWithdrawalsTest is BondsFixture {
         vm.expectRevert(abi.encodeWithSelector(IBonds.Bonds_TooEarly.selector, block.timestamp + 1));
         _withdraw(HOLDER, DEED, STRANGER);
         skip(1);
+        vm.expectRevert(abi.encodeWithSelector(IBonds.Bonds_WrongRecipient.selector, address(_bonds)));
+        _withdraw(HOLDER, DEED, address(_bonds));
         vm.expectEmit(address(_bonds));
         emit IBonds.BondWithdrawn(DEED, address(_token), STRANGER, 6);
         _withdraw(HOLDER, DEED, STRANGER);

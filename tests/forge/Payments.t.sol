@@ -139,6 +139,8 @@ contract PaymentsTest is Street {
         vm.startPrank(_holder(1));
         vm.expectRevert(abi.encodeWithSelector(IJobEscrow.JobEscrow_NotAllowed.selector, address(0)));
         escrow.claimTo(_list(serving[0]), address(0));
+        vm.expectRevert(abi.encodeWithSelector(IJobEscrow.JobEscrow_NotAllowed.selector, address(escrow)));
+        escrow.claimTo(_list(serving[0]), address(escrow));
         vm.expectRevert(abi.encodeWithSelector(IJobEscrow.JobEscrow_NotAllowed.selector, _holder(1)));
         escrow.claimTo(_list(serving[0], serving[1]), ELSEWHERE);
         assertEq(coin.balanceOf(ELSEWHERE), 0, "all or nothing");

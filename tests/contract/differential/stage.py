@@ -16,7 +16,7 @@ from chain.network import Network
 from chain.transactions import GAS_CAP, Call, checked, signed
 from oracle.ground.typed_data import Domain
 from settlement.model_reports import Rules
-from tests.contract.world import PROTOCOL_PPM, TIMING, Licence, World
+from tests.contract.world import PROTOCOL_PPM, Licence, World
 
 # Places of the escrow's mappings, in the order of contracts/escrow/EscrowStorage.sol.
 STATUS, TALLIES, OUTFLOWS, RECORDS, HELD = 2, 3, 4, 7, 9
@@ -59,10 +59,10 @@ class Stage:
             members = network.registry.functions.membersOf(1).call()
             rules = Rules(
                 clock=network.clock(1),
-                activation_delay=TIMING.activation_delay,
-                review_delay=TIMING.review_delay,
-                stall_span=TIMING.stall_span,
-                attestable_span=TIMING.attestable_span,
+                activation_delay=network.timing.activation_delay,
+                review_delay=network.timing.review_delay,
+                stall_span=network.timing.stall_span,
+                attestable_span=network.timing.attestable_span,
                 settle_window=network.settle_window,
                 appeal_epochs=changes.get("appeal_epochs", network.appeal_epochs),
                 protocol_share_ppm=changes.get("protocol_share_ppm", PROTOCOL_PPM),

@@ -68,9 +68,13 @@ def test_ratio1__test_network__has_epochs_of_four_hours() -> None:
 
 
 @pytest.mark.parametrize("length", [5, 600, 4 * 3_600, 86_400])
-def test_delays_for__any_epoch__replacement_fits_its_span(length: int) -> None:
-    timing = presets.Timing.for_epochs(GENESIS, length)
-    assert presets.delays_for(timing).replacement <= timing.replacement_span
+@pytest.mark.parametrize("appeal_epochs", [0, 1, 2, 3, 9])
+def test_for_epochs__of_any_length_and_appeal_span__fits(length: int, appeal_epochs: int) -> None:
+    timing = presets.Timing.for_epochs(GENESIS, length, appeal_epochs)
+    assert presets.delays_for(timing).replacement <= timing.replacement_span < timing.review_delay
+    held_up = timing.review_delay + timing.settle_delay + timing.agreement_span + timing.activation_delay
+    assert appeal_epochs == 0 or appeal_epochs * length > held_up
+    assert timing.review_delay == 2 * length or appeal_epochs in (1, 2)
 
 
 @pytest.mark.parametrize(

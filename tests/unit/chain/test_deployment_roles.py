@@ -20,7 +20,7 @@ from tests.project import ROOT
 
 FUNCTION = re.compile(r"function\s+(\w+)\s*\(([^)]*)\)([^{;]*)[{;]")
 CONTRACT = re.compile(r"^(abstract )?contract (\w+)(?: is ([^{]*))?", re.MULTILINE)
-TIMING = Timing.for_epochs(1_800_000_000, 600)
+TIMING = Timing.for_epochs(1_800_000_000, 600, 2)
 SETTINGS = NetworkSettings(TIMING, ("0x" + "01" * 20,) * 4, 2, 60, 0)
 PEOPLE = People(*(to_checksum_address(f"0x{number:040x}") for number in range(1, 11)))
 
@@ -107,7 +107,7 @@ def test_check__governance_waits_longer_than_notices_to_leave__is_refused() -> N
 def test_check__replacement_waits_longer_than_its_span__is_refused() -> None:
     with pytest.raises(
         UnfitSettings,
-        match=r"delays\.replacement is 601 s, but an emergency replacement must fit timing\.replacement_span, 600 s",
+        match=r"delays\.replacement is 582 s, but an emergency replacement must fit timing\.replacement_span, 581 s",
     ):
         SETTINGS.check(replace(PEOPLE, delays=Delays(0, TIMING.replacement_span + 1)))
 
