@@ -47,6 +47,7 @@ _COMMANDS = {
     "demo": "A whole network on this machine, in about two minutes.",
     "deploy": "Deploy a network's contracts, give the roles, check all.",
     "duty": "What oracles are paid for their duty; show and claim it.",
+    "equivocation": "Oracles that signed two things; show and prove it, slash their bonds.",
     "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
     "job": "Create, change, leave and account for jobs.",
     "keeper": "Settle, pay and close, for everybody; anyone may.",

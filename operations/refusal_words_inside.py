@@ -38,7 +38,7 @@ _GOVERNING: Final = {
     "TrustRegistry_FreezeCap": "{asked:span} of freeze are more than the {left:span} that are left; give a shorter one",
     "TrustRegistry_FreezeSpan": "a freeze can't end at {until:time}, only after now and by {latest:time}; give such "
     "an end",
-    "TrustRegistry_InForce": "{status:status} of {subject:subject} is in force until {until:time}; nothing to do",
+    "TrustRegistry_InForce": "{status:status} of {subject:subject} is in force until {until:until}; nothing to do",
     "TrustRegistry_AppealsOpen": "until {heardFrom:time} anyone may still speak against {status:status} of "
     "{subject:subject}; reject after that",
     "TrustRegistry_AnotherAppeal": "the open appeal of {status:status} of {subject:subject} is to be decided by "
@@ -77,7 +77,8 @@ _ORACLES: Final = {
     "Equivocations_ForeignSigner": "{signer} is no member of committee {committee}; check the statements",
     "Equivocations_CommitteeRetired": "committee {committee} is in force no more, and its keys proved something until "
     "{latest:time}; nothing to do",
-    "Equivocations_NotInForce": "committee {committee} was in force from {since} to {until}, not then; check the epoch",
+    "Equivocations_NotInForce": "committee {committee} was in force from {since:time} to {until:time}, not then; check "
+    "the epoch",
     "Equivocations_ProvedBefore": "this was proved of {member} for epoch {epoch} before; nothing to do",
     "Equivocations_SameContent": "both statements say the same, so nothing is proved; give two that differ",
     "Equivocations_SignersDiffer": "{first} signed one statement and {second} the other; give two of one oracle",

@@ -12,6 +12,7 @@ from operations import refusal_words
 from oracle.ground import amounts, times
 from oracle.ground.errors import EpochalError
 
+_FOREVER: Final = 2**40 - 1
 _STATUSES: Final = ("nothing", "a freeze", "a suspension", "a blacklisting")
 _SUBJECTS: Final = {1: "licence", 2: "node", 3: "CSP account", 4: "oracle", 5: "owner"}
 _KINDS: Final = {1: "KYC (1)", 2: "KYB (2)", 3: "KYC or KYB (3)"}
@@ -70,7 +71,8 @@ def _decimals_of(network: Network) -> Callable[[str | None], tuple[int, str]]:
 
 
 class _Words(string.Formatter):
-    """Fields of templates: {x} as it is, or as {x:time}, span, amount, status, subject, kinds, may (permissions)."""
+    """Fields of templates: {x} as it is, or as {x:time}, until (a time that may never come), span, amount, status,
+    subject, kinds, may (permissions)."""
 
     def __init__(self, decimals_of: Callable[[str | None], tuple[int, str]]) -> None:
         self._decimals_of = decimals_of
@@ -87,6 +89,8 @@ class _Words(string.Formatter):
         match format_spec:
             case "time":
                 return times.show_time(value)
+            case "until":
+                return "it is lifted" if value == _FOREVER else times.show_time(value)
             case "span":
                 return times.show_span(value)
             case "amount":

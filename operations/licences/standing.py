@@ -1,4 +1,4 @@
-"""What stands against a licence and its node, since when, why, until when, and how its appeal does."""
+"""What stands against a licence and its node, or an oracle: since when, why, until when, and how its appeal does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from operations.licences.pay_events import events_of
 from oracle.ground import times
 
 _NODE: Final = 2
+_ORACLE: Final = 4
 _FOREVER: Final = 2**40 - 1
 _APPEALS: Final = ("not appealed", "under appeal", "its appeal was rejected")
 
@@ -55,6 +56,16 @@ def of_licence(network: Network, licence: int) -> list[Standing]:
     if view.node:
         found += _of(network, f"node {view.node}", _NODE << 248 | int(view.node, 16))
     return found
+
+
+def of_oracle(network: Network, member: str) -> list[Standing]:
+    """What is in force against an oracle, by its member's address."""
+    return _of(network, f"oracle {member}", oracle_subject(member))
+
+
+def oracle_subject(member: str) -> int:
+    """An oracle, by its member's address, as the contracts' `Subjects` write it."""
+    return _ORACLE << 248 | int(member, 16)
 
 
 def frozen_until(network: Network, licence: int, node: str) -> int:

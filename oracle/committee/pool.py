@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from oracle.committee.messages import Ref
 from oracle.committee.observation import SignedObservation
@@ -22,6 +22,18 @@ class Equivocation:
     committee: int
     first: Ref
     second: Ref
+
+    def as_json(self) -> dict[str, Any]:
+        """As `GET /v1/equivocations` lists it."""
+        return {
+            "author": "0x" + self.author.hex(),
+            "epoch": self.first.epoch,
+            "committee": self.committee,
+            "observations": [
+                {"contentHash": "0x" + ref.content_hash.hex(), "signature": "0x" + ref.signature.hex()}
+                for ref in (self.first, self.second)
+            ],
+        }
 
 
 @dataclass(slots=True)

@@ -201,18 +201,7 @@ class Agreeing:
     async def equivocations(self) -> list[dict[str, Any]]:
         """See Desk."""
         found = await self.in_core(lambda: list(self.core.member.pool.equivocations))
-        return [
-            {
-                "author": "0x" + one.author.hex(),
-                "epoch": one.first.epoch,
-                "committee": one.committee,
-                "observations": [
-                    {"contentHash": "0x" + ref.content_hash.hex(), "signature": "0x" + ref.signature.hex()}
-                    for ref in (one.first, one.second)
-                ],
-            }
-            for one in found
-        ]
+        return [one.as_json() for one in found]
 
     # What the core wants done.
 

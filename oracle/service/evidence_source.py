@@ -44,13 +44,20 @@ class EvidenceSource:
 
     def _directory(self, version: int) -> list[str]:
         if version not in self._listed:
-            chain, calls = self._network.chain, self._network.attestations.functions
-            newest = chain.block("latest")
-            versions = {version, chain.call(calls.committeeInForce(), newest)[0]}
-            members = {one for each in sorted(versions) for one in chain.call(calls.committee(each), newest)[0]}
-            listed = endpoints_of(self._network, sorted(bytes.fromhex(one[2:]) for one in members), newest)
-            self._listed[version] = list(listed.values())
+            self._listed[version] = listed_urls(self._network, version)
         return self._listed[version]
+
+
+def listed_urls(network: Network, version: int | None = None) -> list[str]:
+    """Base URLs that the chain's directory has now, of members of the set in force and of the set `version`.
+
+    RpcError; WrongDeployment for a network without a directory.
+    """
+    chain, calls = network.chain, network.attestations.functions
+    newest = chain.block("latest")
+    versions = {chain.call(calls.committeeInForce(), newest)[0]} | ({version} if version is not None else set())
+    members = {one for each in sorted(versions) for one in chain.call(calls.committee(each), newest)[0]}
+    return list(endpoints_of(network, sorted(bytes.fromhex(one[2:]) for one in members), newest).values())
 
 
 async def _first(urls: Iterable[str], claim: Claim) -> tuple[bytes, str]:

@@ -23,6 +23,7 @@ from oracle.ground.typed_data import EpochReport
 from oracle.peers.server import PeerServer
 from oracle.telemetry.wire import receipt
 from oracle.telemetry.wire.appeal import gather
+from tests.chain.csp_world import CspWorld
 from tests.chain.town import ALL, SIGNERS, TICKS, Deployed, Town
 from tests.e2e.peer_world import Shelf
 
@@ -83,12 +84,12 @@ class History:
 
 
 @contextmanager
-def served(town: Town, shelf: Shelf) -> Iterator[str]:
+def served(at: Town | CspWorld, shelf: Shelf) -> Iterator[str]:
     """An oracle's server that gives what is on the shelf."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    server = PeerServer(shelf, town.network.report_domain, SIGNERS[0].address)
+    server = PeerServer(shelf, at.network.report_domain, SIGNERS[0].address)
     try:
         yield asyncio.run_coroutine_threadsafe(server.start(), loop).result(10)
     finally:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from chain.anvil import Anvil
 from chain.client import Chain
@@ -199,7 +200,10 @@ class LicenceWorld(CspWorld):
         self.chain.rpc("anvil_setCode", token, "0x" + wrapped)
 
 
+_World = TypeVar("_World", bound=LicenceWorld)
+
+
 @contextmanager
-def licence_world(folder: Path) -> Iterator[LicenceWorld]:
+def licence_world(folder: Path, kind: type[_World] = LicenceWorld) -> Iterator[_World]:  # type: ignore[assignment]
     with Anvil() as anvil:
-        yield LicenceWorld(Chain(anvil.url), folder)
+        yield kind(Chain(anvil.url), folder)
