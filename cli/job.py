@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from cli.job_changes import cancel, close, enlarge, exit_job, extend, refund, re
 from cli.job_create import create, hand_in
 from cli.job_statement import statement
 from cli.signing_options import open_reading, reading_options, show_json
+from operations import policies
 from operations.csp import accounts, job_view
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.errors import InvalidValue
@@ -63,11 +65,11 @@ def show_job(number: int, as_json: bool, **given: Any) -> None:
     """Show a job as it stands: its state, where its money is and why it comes back, and each slot's node."""
     network = open_reading(given)
     one = job_view.of(network, number)
-    slots = job_view.slots_of(network, one)
+    slots, policy = job_view.slots_of(network, one), policies.told(network, [number]).get(number)
     if as_json:
-        show_json({**one.as_json(), "slots_now": slots})
+        show_json({**one.as_json(), "policy": asdict(policy) if policy else None, "slots_now": slots})
         return
-    for name, value in one.lines():
+    for name, value in [*one.lines(), ("policy", policies.text(policy) if policy else "not told by this node's logs")]:
         click.echo(f"{name.ljust(14)} {value}")
     for slot in slots:
         click.echo(job_view.slot_line(one, slot))

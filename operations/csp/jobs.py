@@ -13,7 +13,7 @@ from web3.types import TxReceipt
 
 from chain.errors import ContractReverted
 from chain.network import Network
-from operations import paying, reading, tokens
+from operations import paying, policies, reading, tokens
 from operations.csp import accounts, job_view
 from operations.csp.job_file import AskedJob
 from operations.csp.job_view import Job
@@ -23,9 +23,7 @@ from operations.simulating import try_calls
 from operations.tokens import Token
 from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
-from oracle.ground.amounts import percent
 from oracle.ground.errors import InvalidValue
-from oracle.ground.policy import Policy
 from oracle.signing.signer import Signer
 
 _LEAD: Final = "+2m"
@@ -185,21 +183,6 @@ def closable(network: Network, key: str, job: Job) -> bool:
     return True
 
 
-def policy_text(policy: Policy) -> str:
-    """A policy in one line."""
-    text = (
-        f"all is paid from {percent(policy.target_ppm)} uptime on, nothing up to {percent(policy.floor_ppm)}, by "
-        f"{policy.evidence} over {policy.window_epochs} epoch{'s' if policy.window_epochs > 1 else ''}; "
-        f"{percent(policy.csp_share_ppm)} of what is withheld comes back"
-    )
-    wants = []
-    if policy.missed_epochs:
-        wants.append(f"{policy.missed_epochs} missed epochs")
-    if policy.outage_seconds:
-        wants.append(f"{times.show_span(policy.outage_seconds)} of outage")
-    return text + (f"; another node is asked for after {' or '.join(wants)}" if wants else "")
-
-
 def _stop_facts(job: Job) -> tuple[tuple[str, str], ...]:
     future = job.view["slots"] * max(0, job.view["stop"] - max(job.now, job.view["startsAt"]))
     return (
@@ -239,7 +222,7 @@ def _ready(network: Network, signer: Signer, asked: AskedJob) -> _Ready:
         ("orchestrator", orchestrator),
         ("price", f"{token.show(price)} for each of {intent.replicas} slots and epoch of {times.show_span(length)}"),
         ("runs", f"{times.show_time(starts)} to {times.show_time(ends)} ({times.show_span(ends - starts)})"),
-        ("policy", policy_text(intent.policy)),
+        ("policy", policies.text(intent.policy)),
         ("deposit", token.show(deposit)),
     )
     return _Ready(network.escrow.functions.createJob(account, terms), owner, token, deposit, facts)

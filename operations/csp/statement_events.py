@@ -11,7 +11,7 @@ from eth_utils.abi import event_abi_to_log_topic
 from chain.client import Block
 from chain.event_decoding import EventDecoder
 from chain.network import Network
-from operations import reading
+from operations import policies, reading
 from operations.csp import job_view
 from operations.csp.job_view import Job
 from operations.csp.statement import Happening, Movement, Statement, served_of
@@ -112,7 +112,8 @@ def _place(assignment: int) -> str:
 
 _HAPPENINGS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "JobCreated": lambda args: (
-        f"created with {args['details']['slots']} slots until {times.show_time(args['details']['endsAt'])}"
+        f"created with {args['details']['slots']} slots until {times.show_time(args['details']['endsAt'])}; "
+        f"{policies.text(policies.of_event(args))}"
     ),
     "JobGrown": lambda args: f"{args['slots']} slots until {times.show_time(args['endsAt'])}",
     "JobShrunk": lambda args: f"shrunk to {args['slots']} slots",

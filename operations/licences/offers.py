@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chain.network import Network
+from operations.csp.intents import load_intent
 from operations.licences import files, views
 from operations.licences.linking import Linked, NotHolder
 from operations.plans import Plan, PlannedCall
@@ -131,8 +132,8 @@ def _policy(content: str, path: Path) -> Policy:
         told = json.loads(content)
     except ValueError as error:
         raise InvalidValue(f"--policy {path}: is no JSON ({error}); write the policy as a JSON object") from error
-    if isinstance(told, dict) and isinstance(told.get("policy"), dict):
-        content = json.dumps(told["policy"])
+    if isinstance(told, dict) and "policy" in told:
+        return load_intent(path).policy
     return from_json(content, source=f"--policy {path}")
 
 

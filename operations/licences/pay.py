@@ -11,11 +11,12 @@ from chain.network import Network
 from operations import reading
 from operations.csp import job_view
 from operations.csp.job_view import Job
+from operations.events import events_of
 from operations.licences import standing
-from operations.licences.pay_events import events_of
+from operations.policies import told
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.ids import show_assignment
-from oracle.ground.policy import EVIDENCE_CODES, Policy
+from oracle.ground.policy import Policy
 
 _PAGE: Final = 200
 
@@ -74,7 +75,7 @@ def served(network: Network, ids: Sequence[int], block: Block | None = None, *, 
         views += reading.struct(network, network.lens, network.lens.functions.assignmentsOf(page), "assignments", at)
         claimable += reading.read(network, network.lens.functions.claimable(page), "assignments", at)
     jobs = {number: job_view.of(network, number, at) for number in sorted({one >> 64 for one in ids})}
-    known = _policies(network, sorted(jobs)) if policies else {}
+    known = told(network, sorted(jobs)) if policies else {}
     frozen: dict[tuple[int, str], int] = {}
     found = []
     for view, due in zip(views, claimable, strict=True):
@@ -102,15 +103,4 @@ def served(network: Network, ids: Sequence[int], block: Block | None = None, *, 
                 frozen[licence, node],
             )
         )
-    return found
-
-
-def _policies(network: Network, jobs: Sequence[int]) -> dict[int, Policy]:
-    """Jobs' policies as their creation told them."""
-    names = {code: name for name, code in EVIDENCE_CODES.items()}
-    told = events_of(network, "escrow", network.escrow, ("JobCreated",), jobs)
-    found = {}
-    for one in told:
-        evidence, *rest = one.args["details"]["policy"].values()
-        found[one.args["job"]] = Policy(names[evidence], *rest)
     return found

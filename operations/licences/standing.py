@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from chain.network import Network
+from operations.events import events_of
 from operations.licences import views
 from operations.licences.bonds import subject_of
-from operations.licences.pay_events import events_of
 from oracle.ground import times
 
 _NODE: Final = 2

@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from chain.client import Block
 from chain.network import Network
+from operations.events import LoggedEvent, events_of
 from operations.licences import pay
 from operations.licences.pay import Served
-from operations.licences.pay_events import LoggedEvent, events_of
+from operations.policies import EVIDENCE
 from oracle.ground import times
 from oracle.ground.amounts import percent
-from oracle.ground.policy import PPM
+from oracle.ground.policy import PPM, Policy
 
 _OF_ASSIGNMENT: Final = ("SecondsWithheld", "HeldReleased", "Paid", "PaymentRefused")
 _RELEASES: Final = ("a later report was settled", "its appeal span was over", "the network had stalled")
@@ -105,7 +106,7 @@ class Told:
         out = []
         policy = self.served.policy
         if self.served.accounted > self.served.earned:
-            out.append(self._below(policy.target_ppm, policy.floor_ppm) if policy else "the job's policy isn't known")
+            out.append(self._below(policy) if policy else "the job's policy isn't known")
         for each in self.withheld:
             out.append(
                 f"epoch {each.epoch}: {each.seconds} s were withheld by its report; an appeal can bring them back "
@@ -116,9 +117,11 @@ class Told:
         out += [f"{seconds} s were withheld for good, since {why}" for seconds, why in self.released]
         return out
 
-    def _below(self, target: int, floor: int) -> str:
+    def _below(self, policy: Policy) -> str:
+        target, floor = policy.target_ppm, policy.floor_ppm
         ppm = self.counted_ppm or 0
         said = f"the policy pays all from {percent(target)} of the observed time on, nothing up to {percent(floor)}"
+        said += f", by {EVIDENCE[policy.evidence]} ({policy.evidence})"
         if floor < target:
             said += ", linear in between"
         return f"{said}; {percent(ppm)} of the measured time was earned"
@@ -158,6 +161,7 @@ class Told:
                 {"epoch": each.epoch, "seconds": each.seconds, "release_at": each.release_at} for each in self.withheld
             ],
             "released": [{"seconds": seconds, "why": why} for seconds, why in self.released],
+            "evidence": one.policy.evidence if one.policy else None,
             "target_ppm": one.policy.target_ppm if one.policy else None,
             "floor_ppm": one.policy.floor_ppm if one.policy else None,
             "counted_ppm": self.counted_ppm,

@@ -86,8 +86,8 @@ _RANGES: Final = (
 )
 
 
-def from_json(text: str, source: str = "policy") -> Policy:
-    """A policy from a JSON object; keys that are missing take their defaults.
+def from_json(text: str, source: str = "policy", evidence: str = "liveness") -> Policy:
+    """A policy from a JSON object; keys that are missing take their defaults, and `evidence` that one.
 
     InvalidValue, in one line that begins with `source`, for unknown or repeated keys, for values of a wrong
     type (true and 1.0 are no whole numbers here) and for values out of range.
@@ -100,16 +100,18 @@ def from_json(text: str, source: str = "policy") -> Policy:
     if not isinstance(pairs, tuple):
         raise InvalidValue(f"{source}: is {_short(pairs)}, not an object: give one object of policy keys")
     known = {name: type(default) for name, default in asdict(Policy()).items()}
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"evidence": evidence}
+    told = set[str]()
     for key, value in pairs:
         if key not in known:
             _refuse(source, key, value, "the key is unknown, use any of " + ", ".join(known))
-        if key in values:
+        if key in told:
             _refuse(source, key, value, "the key is given twice, keep one")
         if type(value) is not known[key]:
             kind = "a text in quotes" if known[key] is str else "a whole number without quotes or point"
             _refuse(source, key, value, f"use {kind}")
         values[key] = value
+        told.add(key)
     try:
         return Policy(**values)
     except InvalidValue as error:

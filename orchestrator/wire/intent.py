@@ -97,7 +97,6 @@ def from_document(document: Mapping[str, Any]) -> Intent:
     given: dict[str, Any] = {
         "replicas": f.number("replicas", 1, MAX_REPLICAS),
         "resources": Resources.read(f.take("resources"), "intent.resources"),
-        "policy": from_json(json.dumps(f.mapping("policy")), "intent.policy"),
         "targets": f.list_of("targets", _licence, []),
         "spares": f.list_of("spares", _licence, []),
         "tags": f.list_of("tags", read_tag, [], most=64),
@@ -107,6 +106,9 @@ def from_document(document: Mapping[str, Any]) -> Intent:
         "restart": Restart.read(f.take("restart", {}), "intent.restart"),
         "command": argv(f.take("command"), "intent.command"),
     }
+    # Oracles ask the workload themselves, where it answers anybody.
+    evidence = "health" if given["health"].mode == "delay" else "probe"
+    given["policy"] = from_json(json.dumps(f.mapping("policy")), "intent.policy", evidence)
     if service == "car":
         given["image"] = CarImage.read(f.take("image"), "intent.image")
     elif service == "war":

@@ -86,14 +86,17 @@ class NetworkOptions:
         """The network's spans: turns of a third of `agreement_span` that leave time for all members of five to lead."""
         length = self.epoch_length
         span = max(6, (length - _FIRST_BLOCKS) // 2)
+        settle, activation, review = 3, 2, 6
+        if self.appeal_epochs:  # which outlast a review
+            review = min(review, self.appeal_epochs * length - settle - span - activation - 1)
         return Timing(
             genesis=genesis,
             epoch_length=length,
-            settle_delay=3,
+            settle_delay=settle,
             agreement_span=span,
-            activation_delay=2,
-            review_delay=6,
-            replacement_span=5,
+            activation_delay=activation,
+            review_delay=review,
+            replacement_span=review - 1,
             # Long, so that epochs which fail one after the other don't end the job.
             stall_span=60 * length,
             attestable_span=60 * length,

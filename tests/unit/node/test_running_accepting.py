@@ -29,10 +29,10 @@ DOCUMENT = {
     "tags": ["gpu"],
 }
 INTENT = from_document(DOCUMENT)
-PROPOSAL = Proposal(1, 0, 1, bytes(32), NOW + 60, 100, TOKEN, INTENT.hash, Policy())
+PROPOSAL = Proposal(1, 0, 1, bytes(32), NOW + 60, 100, TOKEN, INTENT.hash, INTENT.policy)
 """Without its terms: `judged` puts in those of what it tells."""
 ROOM = Resources(500, 100, 10)
-RULES = Rules({TOKEN: 100}, policies=frozenset([Policy().hash()]))
+RULES = Rules({TOKEN: 100}, policies=frozenset([INTENT.policy.hash()]))
 
 
 def judged(rules: Rules = RULES, room: Resources = ROOM, tags: tuple[str, ...] = ("gpu",), **fields: Any) -> str | None:
@@ -62,7 +62,7 @@ def test_objection__exactly_what_the_operator_asks_for__none() -> None:
         ({"room": Resources(500, 99, 10)}, "are left"),
         ({"room": Resources(500, 100, 9)}, "are left"),
         ({"tags": ()}, "no tag 'gpu'"),
-        ({"terms": terms_hash(TOKEN, 99, Policy().hash(), INTENT.hash)}, "aren't those of the token, price"),
+        ({"terms": terms_hash(TOKEN, 99, INTENT.policy.hash(), INTENT.hash)}, "aren't those of the token, price"),
         ({"price": 2**96, "terms": bytes(32)}, "aren't those of the token, price"),
     ],
 )

@@ -59,11 +59,23 @@ def test_intent__any_order_of_keys__has_one_hash_that_others_compute(document: d
 
 def test_intent__fields_left_out__take_their_defaults_and_stay_out_of_the_hash() -> None:
     intent = from_document(CAR)
-    assert intent.policy == Policy(target_ppm=950_000)
+    assert intent.policy == Policy(evidence="probe", target_ppm=950_000)
     assert (intent.restart.policy, intent.restart.max_restarts, intent.health.interval_seconds) == ("always", 5, 5)
     assert dict(intent.ports) == {"main": 0}
     assert from_document(WAR).source is not None
     assert from_document({**CAR, "tags": []}).hash != intent.hash
+
+
+@pytest.mark.parametrize(
+    ("changes", "evidence"),
+    [
+        ({"health": {"mode": "delay", "delay_seconds": 5}}, "health"),
+        ({"policy": {"evidence": "liveness"}}, "liveness"),
+        ({"health": {"mode": "tcp"}}, "probe"),
+    ],
+)
+def test_intent__evidence_left_out__is_what_oracles_can_see_of_it(changes: dict[str, Any], evidence: str) -> None:
+    assert from_document({**CAR, **changes}).policy.evidence == evidence
 
 
 @pytest.mark.parametrize(
