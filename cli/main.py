@@ -49,6 +49,7 @@ _COMMANDS = {
     "duty": "What oracles are paid for their duty; show and claim it.",
     "equivocation": "Oracles that signed two things; show and prove it, slash their bonds.",
     "explain": "Show a node's epoch: what was seen, agreed and paid, and why it lost what it lost.",
+    "exposure": "The most that could be lost if all oracles lied.",
     "job": "Create, change, leave and account for jobs.",
     "keeper": "Settle, pay and close, for everybody; anyone may.",
     "licence": "A node operator's licences, their nodes and their pay.",
