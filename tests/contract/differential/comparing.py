@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import Any
 
 from web3.contract.contract import ContractFunction
@@ -10,10 +11,14 @@ from web3.contract.contract import ContractFunction
 from chain.network import Network
 from oracle.ground.ids import unpack
 from settlement.model import NEVER, Escrow
+from tests.contract.differential.histories import History
+from tests.contract.differential.placing_model import Placing
 from tests.contract.differential.stage import Stage
 from tests.contract.world import GENESIS, Licence, World
 
 LICENCE, NODE, CSP = (kind << 248 for kind in (1, 2, 3))
+STATES = ("none", "open", "answered", "forfeited")
+_NO_REQUEST = (bytes(32), 0, 0, 0, 0, 0)
 FEW = 3  # licences that serve, so that one often serves in several slots and its bond is for all of them
 
 
@@ -25,6 +30,9 @@ class Compared:
     network: Network
     linked: list[Licence]
     model: Escrow
+    placing: Placing
+    history: History
+    lawful: bool
     before: dict[str, int]
 
     def _compare(self) -> None:
@@ -81,6 +89,27 @@ class Compared:
             theirs = {"balance": int(raw[2:66], 16), "reserved": int(raw[66:130], 16)}
             ours = {"balance": bond.balance, "reserved": bond.kept}
             _same(f"at {self.world.now - GENESIS}: bond of licence {licence}", theirs, ours)
+
+    def _compare_placing(self) -> None:
+        """All slots' last requests and all declared maintenance; of seconds, what maintenance leaves unmeasured."""
+        world, placing, requests = self.world, self.placing, self.network.reallocations.functions
+        for place in sorted({unpack(key)[:2] for key in self.model.accounts}):
+            last = placing.last.get(place)
+            stored, state = requests.requestOf(*place).call()
+            expected = _NO_REQUEST if last is None else astuple(last)
+            assert tuple(stored) == expected, f"request of {place}: contracts {stored}, model {last}"
+            assert STATES[state] == placing.state(world.now, place), f"request of {place}: {STATES[state]}"
+        windows = self.network.maintenance.functions
+        for licence in self.linked:
+            page, more = windows.windowsWithin(licence.id, 0, 2**40 - 1, 1_000).call()
+            ours = placing.windows[licence.id]
+            assert ([tuple(one) for one in page], more) == (ours, False), f"maintenance of licence {licence.id}"
+        for key, one in self.model.accounts.items():
+            away, unmeasured = placing.away(key), one.through - one.opened_at - one.accounted
+            if self.history.clear:
+                assert unmeasured == away, f"{unpack(key)}: {unmeasured} s unmeasured, {away} s declared away"
+            elif self.lawful:
+                assert unmeasured >= away, f"{unpack(key)}: {unmeasured} s unmeasured, {away} s declared away"
 
     def _balances(self, burnable: ContractFunction) -> dict[str, int]:
         world, addresses = self.world, self.network.addresses

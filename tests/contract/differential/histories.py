@@ -15,12 +15,16 @@ LICENCES: Final = 5
 EVENTS: Final = (
     *["assign"] * 7,
     *["close"] * 3,
-    *["reallocate"] * 4,
+    *["request"] * 7,
+    *["maintain"] * 5,
+    *["outcast"] * 2,
     *["grow"] * 4,
     *["freeze licence"] * 3,
     *["freeze node", "freeze csp"],
     *["lift"] * 2,
     *["bond"] * 2,
+    "readmit",
+    "reopen",
     "shrink",
     "stop",
     "close job",
@@ -42,7 +46,8 @@ class JobPlan:
 
 @dataclass(frozen=True)
 class Event:
-    """What somebody does `at` seconds after the genesis; `who` and `how` pick among what there is then."""
+    """What somebody does `at` seconds after the genesis; `who` and `how` pick among what there is then, or are the seed
+    of what is picked where that is much."""
 
     at: int
     what: str
@@ -75,7 +80,7 @@ class Visit:
 @dataclass(frozen=True)
 class History:
     """`seed` is of what the oracles measure and acknowledge; `network` picks one of the deployed; after `dying`, nobody
-    reports any more."""
+    reports any more; `clear`: no oracle lies or is blind, so that only maintenance is unmeasured."""
 
     network: int
     seed: int
@@ -84,6 +89,7 @@ class History:
     rounds: tuple[Round, ...]
     events: tuple[Event, ...]
     dying: bool
+    clear: bool
 
 
 @st.composite
@@ -91,16 +97,20 @@ def policies(draw: st.DrawFn) -> Policy:
     """Every field that money depends on."""
     floor, target = draw(st.sampled_from([(900_000, 980_000), (950_000, 950_000), (0, 1_000_000), (333_333, 900_001)]))
     shares = st.sampled_from([0, 1_000_000, 800_000, 333_333])
+    missed, outage = draw(st.sampled_from([(0, 0), (0, 1), (0, 1), (1, 1), (2, 400), (1, 0)]))
     return Policy(
+        evidence=draw(st.sampled_from(["liveness", "health", "probe"])),
         target_ppm=target,
         floor_ppm=floor,
         window_epochs=draw(st.sampled_from([1, 1, 2, 3])),
         min_observed_seconds=draw(st.sampled_from([0, 0, 250])),
         csp_share_ppm=draw(shares),
         penalty_ppm=draw(st.sampled_from([0, 500_001, 1_000_000])),
-        outage_seconds=1,
-        answer_seconds=draw(st.sampled_from([150, 9_000])),
-        cooldown_seconds=draw(st.sampled_from([0, 300])),
+        missed_epochs=missed,
+        outage_seconds=outage,
+        answer_seconds=draw(st.sampled_from([150, 9_000] if missed or outage else [0, 150, 9_000])),
+        cooldown_seconds=draw(st.sampled_from([0, 300, 2_500])),
+        maintenance_seconds=draw(st.sampled_from([700, 150, 10_000, 0])),
     )
 
 
@@ -108,6 +118,7 @@ def policies(draw: st.DrawFn) -> Policy:
 def histories(draw: st.DrawFn, honest: bool = False) -> History:
     """4 to 8 epochs. The honest ones have no lies, and bonds that suffice: there the keepers' ways change no amount."""
     count = draw(st.integers(4, 8))
+    clear = draw(st.integers(0, 2)) == 0
     span = count * EPOCH
     jobs = tuple(
         JobPlan(
@@ -123,7 +134,7 @@ def histories(draw: st.DrawFn, honest: bool = False) -> History:
         Round(
             fate=draw(st.sampled_from(FATES)),
             late=draw(st.one_of(st.just(0), st.integers(0, 300), st.integers(0, 1_200))),
-            lies=not honest and draw(st.integers(0, 4)) == 0,
+            lies=not honest and not clear and draw(st.integers(0, 4)) == 0,
         )
         for _ in range(count)
     )
@@ -134,7 +145,7 @@ def histories(draw: st.DrawFn, honest: bool = False) -> History:
             who=draw(st.integers(0, 59)),
             how=draw(st.integers(0, 999)),
         )
-        for _ in range(draw(st.integers(5, 16)))
+        for _ in range(draw(st.integers(7, 18)))
     )
     return History(
         network=draw(st.integers(0, 11)),
@@ -146,6 +157,7 @@ def histories(draw: st.DrawFn, honest: bool = False) -> History:
         rounds=rounds,
         events=events,
         dying=draw(st.integers(0, 3)) == 0,
+        clear=clear,
     )
 
 

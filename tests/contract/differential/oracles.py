@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
+from oracle.ground.bitmap import span
 from oracle.ground.clock import EpochClock
 from oracle.ground.leaves import Leaf
 from oracle.ground.ledger import Ledger, Subject, advance
+from oracle.ground.maintenance import Span, counted, declared_within, policy_window, ticks_of
 from oracle.ground.median import agree, measured_needs
 from oracle.ground.uptime import Uptime
 
+Windows = Callable[[int, Span], Sequence[Span]]
+"""What the chain says of a licence's declared maintenance within a span."""
 ORACLES = 4
 EVER = 2**64 - 1
 NOWHERE = Ledger(-1, {}, {}, {}, {})
@@ -19,12 +23,14 @@ NOWHERE = Ledger(-1, {}, {}, {}, {})
 
 class Core:
     """What the committee computes. Random by the seed, the epoch and the assignment alone: whatever keepers do,
-    the same is measured."""
+    the same is measured. A tick is a second. `clear`: all oracles see everything but maintenance."""
 
-    def __init__(self, seed: int, clock: EpochClock, appeal_epochs: int) -> None:
+    def __init__(self, seed: int, clock: EpochClock, appeal_epochs: int, windows: Windows, clear: bool) -> None:
         self.seed = seed
         self.clock = clock
         self.appeal_epochs = appeal_epochs
+        self.windows = windows
+        self.clear = clear
         self.ledgers: dict[int, Ledger] = {-1: NOWHERE}
         """By epoch: those that reports told of, the last one for each."""
 
@@ -49,15 +55,28 @@ class Core:
         return tuple(false)
 
     def _agreed(self, epoch: int, subjects: Sequence[Subject]) -> dict[int, Uptime]:
-        if Random(f"{self.seed} blind {epoch}").random() < 0.1:
+        if not self.clear and Random(f"{self.seed} blind {epoch}").random() < 0.1:
             return {}
-        return {one.assignment_id: self._median(epoch, one) for one in subjects}
+        return {one.assignment_id: self._median(epoch, one, self._unmeasured(epoch, one, subjects)) for one in subjects}
 
-    def _median(self, epoch: int, one: Subject) -> Uptime:
+    def _unmeasured(self, epoch: int, one: Subject, subjects: Sequence[Subject]) -> int:
+        """The mask of the seconds of declared maintenance that count as unmeasured, as oracles find it."""
+        most = one.policy.maintenance_seconds
+        if not most:
+            return 0
+        within = policy_window(self.clock, one.policy, epoch)
+        mine = [each for each in subjects if _slot(each) == _slot(one) and each.licence == one.licence]
+        served = [(each.opened_at, each.stop) for each in mine]
+        return ticks_of(
+            counted(declared_within(self.windows(one.licence, within), served, within), most), self.clock, epoch
+        )
+
+    def _median(self, epoch: int, one: Subject, unmeasured: int) -> Uptime:
         chance = Random(f"{self.seed} {epoch} {one.assignment_id}")
-        start, end = self.clock.start(epoch), self.clock.end(epoch)
-        seconds = max(0, min(one.stop, end) - max(one.opened_at, start))
+        seconds = (span(self.clock.whole_ticks(epoch, one.opened_at, one.stop)) & ~unmeasured).bit_count()
         ratio = chance.choice([1.0, 0.99, 0.97, 0.93, 0.6, 0.0])
+        if self.clear:
+            return agree([Uptime(round(seconds * ratio), seconds)] * ORACLES, measured_needs(ORACLES))
         blind = chance.choice([0, 0, 0, 1, 2])
         seen = []
         for number in range(ORACLES):
@@ -76,3 +95,8 @@ class Core:
                 if shown.random() < 0.5:
                     found.setdefault(of, {})[one.assignment_id] = shown.choice([2**20, shown.randrange(1_000)])
         return found if chance.random() < 0.8 else {}
+
+
+def _slot(one: Subject) -> int:
+    """Job and slot, as one number."""
+    return one.assignment_id >> 32

@@ -5,17 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from eth_utils.crypto import keccak
 from web3.contract.contract import ContractFunction
 
 from chain.errors import ContractReverted
+from chain.event_decoding import EventDecoder
 from chain.network import Network
 from chain.transactions import GAS_CAP, Call, checked, signed
-from oracle.ground.typed_data import Domain
+from oracle.committee.anchor import AnchorReader
 from settlement.model_reports import Rules
+from tests.contract.differential.reallocating import decoder
 from tests.contract.world import PROTOCOL_PPM, Licence, World
 
 # Places of the escrow's mappings, in the order of contracts/escrow/EscrowStorage.sol.
@@ -32,6 +34,10 @@ class Place:
     linked: list[Licence]
     members: list[str]
     rules: Rules
+    reader: AnchorReader
+    """As oracles read the chain."""
+    events: EventDecoder
+    """Of what is told of requests for other nodes."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,14 @@ class Stored:
 
     accounts: dict[int, dict[str, int]]
     jobs: list[dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Mined:
+    """A transaction: the custom error's name, "" where it went through, and its logs."""
+
+    error: str
+    logs: list[Any]
 
 
 class Stage:
@@ -67,7 +81,12 @@ class Stage:
                 appeal_epochs=changes.get("appeal_epochs", network.appeal_epochs),
                 protocol_share_ppm=changes.get("protocol_share_ppm", PROTOCOL_PPM),
             )
-            self.places.append(Place(network, world.linked, members, rules))
+            self.places.append(Place(network, world.linked, members, rules, AnchorReader(network), decoder(network)))
+
+        # The same people link their licences in each network.
+        for one in (one for place in self.places for one in place.linked):
+            for wallet in (one.holder.wallet, one.node.wallet):
+                wallet.nonce = world.chain.w3.eth.get_transaction_count(wallet.address)
 
     def undone(self) -> AbstractContextManager[World]:
         """What happens inside never happened."""
@@ -80,8 +99,8 @@ class Stage:
         self.world.linked = place.linked
         return place
 
-    def mine(self, time: int, calls: Sequence[Call]) -> list[str]:
-        """One block with all calls in their order; for each the custom error's name, "" where it went through."""
+    def mine(self, time: int, calls: Sequence[Call]) -> list[Mined]:
+        """One block with all calls in their order; what each came to."""
         world, chain = self.world, self.world.chain
         assert time > world.now, (time, world.now)
         raws = [signed(chain, call, 0, GAS_CAP - 1) for call in calls]
@@ -92,16 +111,16 @@ class Stage:
         chain.rpc("evm_mine")
         world.sender.now = time
         receipts = chain.batch([("eth_getTransactionReceipt", [one]) for one in hashes])
-        errors = []
+        mined = []
         for call, receipt in zip(calls, receipts, strict=True):
             if int(receipt["status"], 16):
-                errors.append("")
+                mined.append(Mined("", receipt["logs"]))
                 continue
             try:
                 checked(chain, call, chain.w3.eth.get_transaction_receipt(receipt["transactionHash"]))
             except ContractReverted as error:
-                errors.append(type(error).__name__ if type(error) is not ContractReverted else str(error))
-        return errors
+                mined.append(Mined(type(error).__name__ if type(error) is not ContractReverted else str(error), []))
+        return mined
 
     def read(self, accounts: Sequence[int], jobs: int) -> Stored:
         """The stored words of assignments and of the first jobs."""
@@ -117,12 +136,6 @@ class Stage:
     def ask(self, function: ContractFunction) -> Any:
         """What a view returns."""
         return self.world.chain.call(function)
-
-
-def reallocation_domain(network: Network) -> Domain:
-    """Where the committee's requests for another node count."""
-    acceptance = network.acceptance_domain
-    return replace(acceptance, name="Epochal Reallocations", contract=network.addresses.reallocations)
 
 
 def _place(mapping: int, key: int) -> int:
