@@ -48,8 +48,9 @@ abstract contract Actions is Signing {
         return abi.decode(_answer, (uint256));
     }
 
-    function _unopposed() internal view returns (bool) {
-        return _reasons.length == 0;
+    /// @dev How many reasons stand against the next action.
+    function _reasonCount() internal view returns (uint256) {
+        return _reasons.length;
     }
 
     function _check(bool good, string memory what) internal {
