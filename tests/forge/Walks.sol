@@ -6,8 +6,8 @@ import {Actions} from "./handlers/Actions.sol";
 
 /// @dev Long walks in a small world, with counts (-vv): of its actions that went through, and of refusals for one reason alone.
 abstract contract Walks is Test {
-    uint256 private constant WALKS = 8;
-    uint256 private constant STEPS = 300;
+    uint256 private constant WALKS = 16;
+    uint256 private constant STEPS = 150;
 
     /// @dev A fresh world.
     function _world() internal virtual returns (Actions);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
+import {ERC721Holder} from "@openzeppelin/contracts/token/ERC721/utils/ERC721Holder.sol";
 import {IAttestations} from "../../../contracts/interfaces/IAttestations.sol";
 import {ILicenceRewards, RewardSettings} from "../../../contracts/interfaces/ILicenceRewards.sol";
 import {Kind, LicenceSettings} from "../../../contracts/interfaces/INodeLicense.sol";
@@ -14,7 +15,7 @@ import {Trees} from "../Trees.sol";
 import {RewardsModel} from "./RewardsModel.sol";
 
 /// @dev A holder that has code.
-contract Custodian {}
+contract Custodian is ERC721Holder {}
 
 /// @dev Licences, their rewards, and a committee that reports whatever it likes; only the two newest reports can be proved against.
 abstract contract RewardsCommittee is RewardsModel {
@@ -52,9 +53,9 @@ abstract contract RewardsCommittee is RewardsModel {
 
         Kind[5] memory kinds = [Kind.Standard, Kind.Master, Kind.Genesis, Kind.Standard, Kind.Master];
         for (uint256 i = 0; i < kinds.length; ++i) {
-            licences.mint(people(i % 3), kinds[i]);
+            licences.mint(people(i % PEOPLE), kinds[i]);
             books.push().kind = kinds[i];
-            _link(licences, i + 1, people(i % 3), i + 1);
+            _link(licences, i + 1, people(i % PEOPLE), i + 1);
             books[i + 1].linkedSince = uint40(GENESIS);
         }
     }

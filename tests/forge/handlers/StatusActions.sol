@@ -33,9 +33,14 @@ abstract contract StatusActions is Actions {
         } else {
             _against(inForce, ITrustRegistry.TrustRegistry_InForce.selector);
         }
-        address who = (seed >> 32) % 16 == 0 ? STRANGER : address(this);
-        _against(who == STRANGER, UNAUTHORIZED);
+        address who = _governor(seed >> 32);
         _take(lifts ? "lift" : "impose", who, address(trust), _said(subject, status, lifts, seed >> 40));
+    }
+
+    /// @dev Governance, at times a stranger who poses as such.
+    function _governor(uint256 draw) internal returns (address who) {
+        who = draw % 8 == 0 ? STRANGER : address(this);
+        _against(who == STRANGER, UNAUTHORIZED);
     }
 
     function _frozen(uint256 subject) internal view returns (bool) {
