@@ -175,7 +175,8 @@ class AnchorReader:
     def placed(self, anchor: Block, last_final_epoch: int) -> list[Placed]:
         """Every assignment whose leaf may still be in the tree, in the anchor's state.
 
-        An assignment whose leaf had left the tree by the last final report is not asked for again.
+        An assignment whose leaf had left the tree by the last final report, and whose policy window was over by it, is
+        not asked for again.
         """
         if self._last_placed and self._last_placed[:2] == (anchor.hash, last_final_epoch):
             return self._last_placed[2]
@@ -259,7 +260,10 @@ class AnchorReader:
             subject = one.subject
             if subject.through >= subject.stop or subject.job_closed:
                 last = clock.covering(max(subject.stop, clock.genesis))
-                if last_final_epoch > last + appeal_epochs:
+                # As long as its policy's window lasts, its time uses up what counts of maintenance in that slot.
+                width = subject.policy.window_epochs
+                window_ends = (last // width + 1) * width - 1
+                if last_final_epoch >= max(last + appeal_epochs + 1, window_ends):
                     self._settled.setdefault(subject.assignment_id, anchor.number)
 
     def _evidence_of(self, epoch: int, root: bytes, at: Block) -> bytes:

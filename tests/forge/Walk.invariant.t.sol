@@ -15,7 +15,9 @@ contract HandlerWalks is Test {
             "usurp offerAccount acceptAccount assign assignByOffer imposter impose closeAssignment link "
             "unlink move revokeOffers report veto forgedReport rotate schedule replace "
             "declare equivocate settle settleRange settleUnproved released claim claimTo burn "
-            "judge1 judge2 judge3 judge4 lift appeal decide pause forbid "
+            "judge1 judge2 judge3 judge4 judge5 imposeFreeze imposeSuspension imposeBlacklist "
+            "liftFreeze liftSuspension liftBlacklist appealFreeze appealSuspension appealBlacklist "
+            "granted rejected pause forbid request withdrawBond "
             "bond askForBond slash burnBonds reallocated replay reopen misbehave mark resume "
             "probePaths probeExit probeFloor probeCollusion",
             " "
