@@ -109,7 +109,7 @@ def policies(draw: st.DrawFn) -> Policy:
         missed_epochs=missed,
         outage_seconds=outage,
         answer_seconds=draw(st.sampled_from([150, 9_000] if missed or outage else [0, 150, 9_000])),
-        cooldown_seconds=draw(st.sampled_from([0, 300, 2_500])),
+        cooldown_seconds=draw(st.sampled_from([300, 2_500, 0])),
         maintenance_seconds=draw(st.sampled_from([700, 150, 10_000, 0])),
     )
 

@@ -8,13 +8,14 @@ from random import Random
 
 from oracle.ground.breaches import Reason, request_id
 from oracle.ground.ids import unpack
+from oracle.ground.maintenance import Span
 from oracle.ground.typed_data import Acceptance
 from tests.contract.differential.acting import Act, Acting, subjects_of
 from tests.contract.differential.comparing import FEW
 from tests.contract.differential.histories import Event
 from tests.contract.differential.placing_model import Asked, Told
 from tests.contract.differential.reallocating import requests
-from tests.contract.world import FOREVER, halves
+from tests.contract.world import FOREVER, Person, halves
 
 
 class Placers(Acting):
@@ -55,26 +56,47 @@ class Placers(Acting):
         return [closing, *(self._request(event, [key]) if event.how % 3 < 2 and who != "orchestrator" else [])]
 
     def _do_maintain(self, event: Event) -> list[Act]:
-        """A window is declared, cancelled or shortened, mostly by one who may."""
-        chance, now, calls = Random(repr(event)), self.next, self.network.maintenance.functions
+        """A licence's window is declared, and sometimes changed at once, or a known one is; mostly by one who may."""
+        chance, now = Random(repr(event)), self.next
         serving = [self.model.accounts[key].licence for key in self._open()] or [one.id for one in self.linked[:FEW]]
-        one = self.licence_of[chance.choice(serving)]
-        who = chance.choice([*[one.node] * 4, *[one.holder] * 4, self.world.csp])
-        may = who in (one.node, one.holder)
-        known = self.placing.windows[one.id]
-        what = chance.choice(["declare"] * 4 + ["cancel", "shorten", "shorten"]) if known else "declare"
+        licence = chance.choice(serving)
+        known = self.placing.windows[licence]
+        if known and chance.random() < 0.4:
+            return [self._change(chance, licence, chance.choice(known))]
+        opens = now + chance.choice([0, 0, 0, -1, *(chance.randrange(300) for _ in range(8))])
+        span = opens, opens + chance.choice([0, 30_001, *(chance.randrange(60, 1_600) for _ in range(14))])
+        acts = [self._declare(chance, licence, span)]
+        if chance.random() < 0.5:
+            acts.append(self._change(chance, licence, span))
+        return acts
+
+    def _change(self, chance: Random, licence: int, window: Span) -> Act:
+        """A window is shortened or cancelled, or one beside it declared that may overlap."""
+        (opens, ends), calls = window, self.network.maintenance.functions
+        what = chance.choice(["shorten", "shorten", "cancel", "declare"])
         if what == "declare":
-            opens = now + chance.choice([0, 0, 0, -1, *(chance.randrange(300) for _ in range(8))])
-            span = opens, opens + chance.choice([0, 30_001, *(chance.randrange(60, 1_600) for _ in range(14))])
-            call = calls.declare(one.id, *span)
-            return [Act(who, call, lambda now: self.placing.declare(now, one.id, span, may))]
-        opens, ends = chance.choice(known)
+            after = [(first, first + chance.randrange(1, 300)) for first in (ends, ends - 1)]
+            before = [(max(self.next, opens - 50), last) for last in (opens, opens + 1)]
+            return self._declare(chance, licence, chance.choice(after + before))
         opens += chance.choice([0] * 9 + [1])
+        who, may = self._who(chance, licence)
         if what == "cancel":
-            call = calls.cancel(one.id, opens)
-            return [Act(who, call, lambda now: self.placing.cancel(now, one.id, opens, may))]
-        span = opens, chance.choice([now, ends, opens, ends - 1, (max(now, opens) + ends) // 2])
-        return [Act(who, calls.shorten(one.id, *span), lambda now: self.placing.shorten(now, one.id, span, may))]
+            call = calls.cancel(licence, opens)
+            return Act(who, call, lambda now: self.placing.cancel(now, licence, opens, may))
+        middle = (max(self.next, opens) + ends) // 2
+        span = opens, chance.choice([self.next, ends, opens, ends - 1, *[middle] * 4])
+        return Act(who, calls.shorten(licence, *span), lambda now: self.placing.shorten(now, licence, span, may))
+
+    def _declare(self, chance: Random, licence: int, span: Span) -> Act:
+        who, may = self._who(chance, licence)
+        call = self.network.maintenance.functions.declare(licence, *span)
+        return Act(who, call, lambda now: self.placing.declare(now, licence, span, may))
+
+    def _who(self, chance: Random, licence: int) -> tuple[Person, bool]:
+        """Somebody, and whether it may speak for the licence."""
+        one = self.licence_of[licence]
+        who = chance.choice([*[one.node] * 5, *[one.holder] * 5, self.world.csp])
+        return who, who is not self.world.csp
 
     def _do_request(self, event: Event) -> list[Act]:
         return self._request(event, [])
@@ -92,7 +114,7 @@ class Placers(Acting):
         key = asked[0].assignment
         if chance.random() < 0.5:
             acts += self._assign(*unpack(key)[:2], self.linked[event.how % FEW].id)
-            if chance.random() < 0.5:
+            if chance.random() < 0.8:
                 reason = Reason.MAINTENANCE.value
                 again = Asked(self._name(key + 1, epoch, reason), key + 1, reason, now)
                 acts.append(self._bring(chance, epoch, [again]))
