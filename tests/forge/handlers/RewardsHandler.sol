@@ -39,6 +39,10 @@ contract RewardsHandler is RewardsCommittee {
     }
 
     function claimAs(address who, uint256[] memory ids) public {
+        for (uint256 i = 0; i < ids.length; ++i) {
+            uint256 due = ids[i] > count() ? 0 : dueOf(ids[i]);
+            _check(rewards.claimable(ids[i]) == due, "a licence may claim another amount");
+        }
         if (!_take("claim", who, address(rewards), abi.encodeCall(rewards.claim, (ids)))) return;
         uint256 sum = 0;
         for (uint256 i = 0; i < ids.length; ++i) {
@@ -49,7 +53,6 @@ contract RewardsHandler is RewardsCommittee {
             if (_frozen(Subjects.licence(licence))) ++done["frozen"];
             else if (!apart) ++done["inCustody"];
             else sum += _paid(licence, holder);
-            _check(rewards.claimable(licence) == dueOf(licence), "a licence may claim another amount");
         }
         if (sum != 0) ++done["paid"];
         _check(_told() == sum, "a claim brought another amount");

@@ -14,10 +14,10 @@ import {StatusActions} from "./StatusActions.sol";
 contract SaleHandler is StatusActions {
     uint256 public constant BUYERS = 3;
     uint256 public constant TOKENS = 3;
-    uint256 public constant SUPPLY = 27;
+    uint256 public constant SUPPLY = 16;
     address public constant TREASURY = address(0x72EA);
     uint256 private constant ISSUERS = 3;
-    uint32 private constant LONGEST_PAUSE = 2_000;
+    uint32 private constant LONGEST_PAUSE = 1_200;
     uint256 private constant PPM = 1_000_000;
 
     /// @param forged whether the voucher isn't the one that was signed
@@ -57,9 +57,9 @@ contract SaleHandler is StatusActions {
     constructor() {
         licences = new NodeLicense(address(authority), address(1), trust, LicenceSettings(0, [uint96(SUPPLY), 0, 0]));
         Tier[] memory tiers = new Tier[](4);
-        (tiers[0], tiers[1]) = (Tier(500_000_003, 6), Tier(750_000_001, 8));
+        (tiers[0], tiers[1]) = (Tier(500_000_003, 4), Tier(750_000_001, 5));
         // Tiers sell in their order, cheaper or dearer.
-        (tiers[2], tiers[3]) = (Tier(600_000_007, 1), Tier(1_000_000_009, 9));
+        (tiers[2], tiers[3]) = (Tier(600_000_007, 1), Tier(1_000_000_009, 4));
         for (uint256 i = 0; i < tiers.length; ++i) {
             for (uint256 j = 0; j < tiers[i].count; ++j) prices.push(tiers[i].price);
         }
@@ -88,20 +88,22 @@ contract SaleHandler is StatusActions {
     }
 
     function actions() external pure override returns (bytes4[] memory list) {
-        list = new bytes4[](13);
+        list = new bytes4[](15);
         list[0] = this.issue.selector;
         list[1] = this.issue.selector;
-        list[2] = this.buy.selector;
+        list[2] = this.issue.selector;
         list[3] = this.buy.selector;
         list[4] = this.buy.selector;
         list[5] = this.buy.selector;
-        list[6] = this.resell.selector;
-        list[7] = this.pause.selector;
-        list[8] = this.pass.selector;
-        list[9] = this.setIssuer.selector;
-        list[10] = this.setToken.selector;
-        list[11] = this.misbehave.selector;
-        list[12] = this.mint.selector;
+        list[6] = this.buy.selector;
+        list[7] = this.resell.selector;
+        list[8] = this.pause.selector;
+        list[9] = this.pass.selector;
+        list[10] = this.pass.selector;
+        list[11] = this.setIssuer.selector;
+        list[12] = this.setToken.selector;
+        list[13] = this.misbehave.selector;
+        list[14] = this.mint.selector;
     }
 
     function buyers(uint256 i) public pure returns (address) {
@@ -114,7 +116,7 @@ contract SaleHandler is StatusActions {
         address buyer = buyers(seed % BUYERS);
         bytes32 invoice = bytes32(old + 1);
         if (old != 0 && (seed >> 8) % 4 == 0) invoice = _vouchers[(seed >> 16) % old].invoice;
-        uint256 limit = (seed >> 24) % 2 == 0 ? spentBy[buyer] + ((seed >> 32) % 3e9) : type(uint256).max;
+        uint256 limit = (seed >> 24) % 2 == 0 ? spentBy[buyer] + ((seed >> 32) % 6e9) : type(uint256).max;
         uint24 vatPpm = uint24((seed >> 64) % 3 == 0 ? 0 : (seed >> 72) % 500_000);
         _vouchers.push(
             Voucher(
@@ -133,12 +135,14 @@ contract SaleHandler is StatusActions {
     function buy(uint256 seed) external {
         if (_vouchers.length == 0) return;
         Purchase memory p = _purchase(_pick(seed, _vouchers.length, _isUsable));
-        p.forged = (seed >> 16) % 8 == 0;
+        p.forged = (seed >> 16) % 12 == 0;
         if (p.forged) _change(p.v, seed >> 24);
-        p.who = (seed >> 32) % 8 == 0 ? buyers((seed >> 40) % BUYERS) : p.v.buyer;
-        if ((seed >> 48) % 4 == 0) p.token = address(tokens[(seed >> 56) % TOKENS]);
-        p.count = uint32((seed >> 64) % 5 == 0 ? (seed >> 72) % 16 : _in(seed >> 72, 1, 3));
-        p.close = (seed >> 96) % 8 == 0;
+        p.who = (seed >> 32) % 12 == 0 ? buyers((seed >> 40) % BUYERS) : p.v.buyer;
+        if ((seed >> 48) % 6 == 0) p.token = address(tokens[(seed >> 56) % TOKENS]);
+        p.count = uint32(_in(seed >> 72, 1, 4));
+        if ((seed >> 64) % 10 == 0) p.count = uint32(prices.length - sold + 1);
+        if ((seed >> 64) % 10 == 1) p.count = 0;
+        p.close = (seed >> 96) % 12 == 0;
         _buy(p);
     }
 
@@ -166,7 +170,7 @@ contract SaleHandler is StatusActions {
     }
 
     function pass(uint256 seed) external {
-        _pass(seed % 2_000);
+        _pass(seed % 1_000);
     }
 
     function setIssuer(uint256 seed) external {
@@ -185,16 +189,17 @@ contract SaleHandler is StatusActions {
 
     /// @dev A token starts to take a fee, or stops.
     function misbehave(uint256 seed) external {
-        tokens[1].takeFee(seed % 2 == 0 ? 10_000 : 0);
+        tokens[1].takeFee(seed % 3 == 0 ? 10_000 : 0);
         ++done["misbehave"];
     }
 
-    /// @dev The licensor mints himself, so that the tiers may offer more than there are.
+    /// @dev The licensor mints some himself, so that the tiers may offer more than there are.
     function mint(uint256 seed) external {
-        if (seed % 6 != 0) return;
-        _against(sold + minted == SUPPLY, INodeLicense.NodeLicense_Exhausted.selector);
         bytes memory data = abi.encodeCall(licences.mint, (address(0x11CE), Kind.Standard));
-        if (_take("mint", address(this), address(licences), data)) ++minted;
+        for (uint256 i = seed % 8; i > 3; --i) {
+            _against(sold + minted == SUPPLY, INodeLicense.NodeLicense_Exhausted.selector);
+            if (_take("mint", address(this), address(licences), data)) ++minted;
+        }
     }
 
     /// @dev What the first so many licences cost together.
