@@ -8,6 +8,7 @@ import click
 
 from cli.signing_options import open_reading, reading_options, show_json
 from operations import exposure as lies
+from operations.exposure import Apart, Found
 from oracle.ground import times
 
 __all__ = ["exposure"]
@@ -32,8 +33,8 @@ def exposure(number: int | None, cancel: str, as_json: bool, **given: Any) -> No
     """Show the most that could be lost if every oracle of the committee lied from now on.
 
     For each job: price × the seconds open since each assignment was settled last, the money that is held, and what
-    accrues until a report of lies is final and the CSP has stopped the job. Nothing else of a deposit can be touched.
-    Apart: what isn't a deposit, each with a cap of its own.
+    all slots accrue until a report of lies is final and the CSP has stopped the job. Nothing else of a deposit can be
+    touched. Apart: what isn't a deposit, what lies could take of it, and the cap of each.
     """
     network = open_reading(given)
     span = times.parse_span("--cancel", cancel, network.timing.epoch_length)
@@ -42,24 +43,39 @@ def exposure(number: int | None, cancel: str, as_json: bool, **given: Any) -> No
     if as_json:
         show_json(
             {
+                "time": found.now,
                 "cancel_seconds": span,
-                "activation_seconds": network.timing.activation_delay,
-                "jobs": [one.as_json() for one in found],
+                "activation_seconds": found.delay,
+                "jobs": [one.as_json() for one in found.jobs],
+                "totals": [{"token": token.address, "total": str(one.total)} for token, one in found.totals()],
                 "apart": [one.as_json() for one in others],
             }
         )
         return
-    for one in found:
+    for line in _lines(found, span, number is None):
+        click.echo(line)
+    click.echo("apart, each with its cap:")
+    for other in others:
+        click.echo(f"  {_line(other)}")
+
+
+def _lines(found: Found, span: int, of_all: bool) -> list[str]:
+    if not found.jobs:
+        return ["there are no jobs: no deposit can be lost"]
+    final, stopped = times.show_span(found.delay), times.show_span(span)
+    lines = [f"all oracles lie from now on; that is final after {final}, and each job stopped {stopped} later:"]
+    for one in found.jobs:
         terms, show = one.exposure, one.job.token.show
-        if terms.total or number is not None:
-            click.echo(
+        if terms.total or not of_all:
+            lines.append(
                 f"job {one.job.id}: {show(terms.total)} = {show(terms.unsettled)} not settled + "
                 f"{show(terms.held)} held + {show(terms.coming)} until it is stopped"
             )
-    for token, terms, _ in lies.totals(found):
-        click.echo(f"all jobs: {token.show(terms.total)} at most, if all oracles lied")
-    if not found:
-        click.echo("there are no jobs: nothing can be lost")
-    click.echo("apart, each with its cap:")
-    for each in others:
-        click.echo(f"  {each.what}: {each.token.show(each.cap)}; {each.why}")
+    if of_all:
+        lines += [f"all jobs: {token.show(terms.total)} at most" for token, terms in found.totals()]
+    return lines
+
+
+def _line(one: Apart) -> str:
+    taken = f"at most {one.token.show(one.at_risk)}" if one.at_risk else "none"
+    return f"{one.what}: {taken} of {one.token.show(one.cap)}; {one.why}"

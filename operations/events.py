@@ -35,27 +35,29 @@ def events_of(
     subjects: Sequence[int] | None,
     block: Block | None = None,
     place: int = 1,
+    first: int = 0,
 ) -> list[LoggedEvent]:
     """Events of these names up to a block, or the newest, whose indexed field at `place` is one of `subjects`; with
-    None, all of these names. In the chain's order. RpcError."""
+    None, all of these names. From the network's first block on, or the block `first` where that is later. In the
+    chain's order. RpcError."""
     items: list[Any] = [one for one in contract.abi if one["type"] == "event" and one["name"] in wanted]
     names = ["0x" + event_abi_to_log_topic(one).hex() for one in items]
     if subjects is None:
-        return _paged(network, name, contract, [names], block)
+        return _paged(network, name, contract, [names], block, first)
     found: list[LoggedEvent] = []
     for start in range(0, len(subjects), _SUBJECTS):
         about = [f"0x{one:064x}" for one in subjects[start : start + _SUBJECTS]]
-        found += _paged(network, name, contract, [names, *[None] * (place - 1), about], block)
+        found += _paged(network, name, contract, [names, *[None] * (place - 1), about], block, first)
     return sorted(found, key=lambda one: (one.block, one.index))
 
 
 def _paged(
-    network: Network, name: str, contract: Contract, topics: list[Any], block: Block | None
+    network: Network, name: str, contract: Contract, topics: list[Any], block: Block | None, first: int
 ) -> list[LoggedEvent]:
     decoder = EventDecoder({name: (contract.address, contract.abi)})
     last = (block or network.chain.block("latest")).number
     found = []
-    for start in range(network.addresses.first_block, last + 1, _PAGE):
+    for start in range(max(first, network.addresses.first_block), last + 1, _PAGE):
         asked = {
             "address": contract.address,
             "topics": topics,

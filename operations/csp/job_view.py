@@ -135,12 +135,12 @@ def of(network: Network, job: int, block: Block | None = None) -> Job:
     return _job(network, job, view, (block or network.chain.block("latest")).timestamp, {})
 
 
-def jobs_of(network: Network, accounts: Sequence[int] | None = None) -> list[Job]:
-    """All jobs of these accounts; of all accounts without them."""
-    count = int(network.chain.call(network.escrow.functions.jobCount()))
-    now, known, found = network.chain.block("latest").timestamp, dict[str, Token](), []
+def jobs_of(network: Network, accounts: Sequence[int] | None = None, block: Block | None = None) -> list[Job]:
+    """All jobs of these accounts, at a block or the newest; of all accounts without them."""
+    count = int(network.chain.call(network.escrow.functions.jobCount(), block))
+    now, known, found = (block or network.chain.block("latest")).timestamp, dict[str, Token](), []
     for first in range(1, count + 1, _PAGE):
-        views = reading.struct(network, network.lens, network.lens.functions.jobsFrom(first, _PAGE), "jobs")
+        views = reading.struct(network, network.lens, network.lens.functions.jobsFrom(first, _PAGE), "jobs", block)
         for number, view in enumerate(views, first):
             if accounts is None or view["account"] in accounts:
                 found.append(_job(network, number, view, now, known))
