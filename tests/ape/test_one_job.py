@@ -37,7 +37,7 @@ class Network:
         # Both compilations before the clock is read: the chain's goes on meanwhile.
         artifacts, _ = compiler.load(), project.JobEscrow
         self.genesis = chain.pending_timestamp + 100
-        timing = Timing(self.genesis, EPOCH, 10, 10, 41, 2_000, 1_000, 4_041, 3_500, 500)
+        timing = Timing(self.genesis, EPOCH, 10, 10, 41, 1_900, 1_000, 4_041, 3_500, 500)
         settings = NetworkSettings(timing, tuple(one.address for one in self.oracles), 2, SETTLE_WINDOW, PROTOCOL_PPM)
         deployed = self._deploy(project, settings, artifacts)
         self.authority, self.attestations, self.token = (
