@@ -149,7 +149,7 @@ def test_keeper__killed_at_a_step__goes_on_where_it_was(
         keeper.close()
 
 
-@pytest.mark.parametrize("stagger", [0, 12])
+@pytest.mark.parametrize("stagger", [0, pytest.param(12, marks=pytest.mark.long)])
 def test_keepers__racing_as_processes__move_the_same_money(
     stagger: int, ripe: Ripe, alone: tuple[dict[str, int], int], worker: subprocess.Popen[str], tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ def stage(deployed: World) -> Iterator[Stage]:
         yield Stage(deployed)
 
 
-@settings(STEADY, max_examples=22)
+@settings(STEADY, max_examples=16)
 @given(history=histories(), schedule=visits())
 def test_history__any__is_settled_as_the_model_says(
     stage: Stage, history: History, schedule: tuple[Visit, ...]

@@ -21,6 +21,7 @@ from scenario.market import oracle_signers
 from tests.project import ROOT
 
 
+@pytest.mark.long
 def test_prepare__on_a_new_chain__leaves_all_that_oracles_need(tmp_path: Path) -> None:
     services = yaml.safe_load((ROOT / "deploy" / "compose" / "compose.yaml").read_text())["services"]
     with Anvil("--slots-in-an-epoch", "1", "--block-time", "1", "--mixed-mining") as anvil:

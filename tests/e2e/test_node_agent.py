@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from oracle.ground.ids import pack
 from oracle.signing.signer import derive
 from oracle.telemetry.store.records import Kind
@@ -243,6 +245,7 @@ def test_agent__oracle_leaves_a_tick_out_of_its_receipt__told_loudly(tmp_path: P
     asyncio.run(story())
 
 
+@pytest.mark.long
 def test_agent__each_worker_signs_for_its_own__their_receipts_add_up_and_no_alarm(tmp_path: Path) -> None:
     async def story() -> None:
         oracle = Oracle(tmp_path, length=6)

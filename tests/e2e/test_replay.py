@@ -411,6 +411,7 @@ def test_replay__killed_interrupted_and_killed_again__comes_to_the_same(bench: B
     assert not (out / ".replay").exists()
 
 
+@pytest.mark.long
 def test_replay__of_an_rpc__interrupted_goes_on_with_the_same_chain(bench: Bench, uninterrupted: Result) -> None:
     with Anvil(*_ANVIL, timestamp=GENESIS - 3_600) as anvil:
         line, out = bench.line("rpc", LONG, "--rpc", anvil.url), bench.folder / "rpc"

@@ -45,6 +45,7 @@ def both(trace: Path, folder: Path, *options: str) -> None:
         assert (folder / "direct" / name).read_bytes() == (folder / "http" / name).read_bytes(), name
 
 
+@pytest.mark.long
 def test_replay__through_the_intake__equals_the_direct_one(tmp_path: Path) -> None:
     trace = tmp_path / "trace.csv"
     trace.write_text(TRACE)
