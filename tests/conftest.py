@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.services"]
 
@@ -19,6 +20,10 @@ KINDS = ("unit", "property", "contract", "chain", "e2e")
 WITHOUT_SOCKETS = ("unit", "property")
 OUTSIDE_PYTEST = ("ape",)  # `ape test` collects these itself
 SOCKET_CALLS = ("bind", "connect", "connect_ex", "sendto")
+
+# No test fails because the machine was busy.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 class SocketRefused(AssertionError):
