@@ -181,6 +181,18 @@ class Chain:
         raw = self.rpc("eth_call", {"to": to, "data": data}, {"blockHash": block.hash} if block else "latest")
         return bytes.fromhex(raw[2:])
 
+    def reverts(self, to: str, data: str, block: Block | str = "latest", sender: str | None = None) -> bool:
+        """Whether a call, as by `sender`, is refused in the state of a block, or of "latest" or "pending". RpcError for
+        anything else that goes wrong."""
+        request = {"to": to, "data": data} | ({"from": sender} if sender is not None else {})
+        try:
+            self.rpc("eth_call", request, {"blockHash": block.hash} if isinstance(block, Block) else block)
+        except RpcError as error:
+            if not error.reverted:
+                raise
+            return True
+        return False
+
     def fact(self, function: ContractFunction) -> Any:
         """As `call` for a view function whose answer never changes. Of several endpoints, as many are asked as answer,
         up to `agree`: enough to start with. NoContract also when the contract refuses."""

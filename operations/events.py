@@ -1,4 +1,4 @@
-"""Events about a licence's assignments, from the chain's logs in pages."""
+"""Events of the contracts, from the chain's logs in pages."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class LoggedEvent:
     args: dict[str, Any]
     block: int
     index: int
+    transaction: str
 
 
 def events_of(
@@ -36,28 +37,32 @@ def events_of(
     block: Block | None = None,
     place: int = 1,
     first: int = 0,
+    once: bool = False,
 ) -> list[LoggedEvent]:
     """Events of these names up to a block, or the newest, whose indexed field at `place` is one of `subjects`; with
     None, all of these names. From the network's first block on, or the block `first` where that is later. In the
-    chain's order. RpcError."""
+    chain's order. once: each subject has one such event, so no older page is read when all were told. RpcError."""
     items: list[Any] = [one for one in contract.abi if one["type"] == "event" and one["name"] in wanted]
     names = ["0x" + event_abi_to_log_topic(one).hex() for one in items]
-    if subjects is None:
-        return _paged(network, name, contract, [names], block, first)
     found: list[LoggedEvent] = []
-    for start in range(0, len(subjects), _SUBJECTS):
-        about = [f"0x{one:064x}" for one in subjects[start : start + _SUBJECTS]]
-        found += _paged(network, name, contract, [names, *[None] * (place - 1), about], block, first)
+    if subjects is None:
+        found = _paged(network, name, contract, [names], block, first, 0)
+    else:
+        for start in range(0, len(subjects), _SUBJECTS):
+            about = [f"0x{one:064x}" for one in subjects[start : start + _SUBJECTS]]
+            topics = [names, *[None] * (place - 1), about]
+            found += _paged(network, name, contract, topics, block, first, len(about) if once else 0)
     return sorted(found, key=lambda one: (one.block, one.index))
 
 
 def _paged(
-    network: Network, name: str, contract: Contract, topics: list[Any], block: Block | None, first: int
+    network: Network, name: str, contract: Contract, topics: list[Any], block: Block | None, first: int, enough: int
 ) -> list[LoggedEvent]:
+    """The newest page first; up to the one with which there are `enough`, or all where that is 0."""
     decoder = EventDecoder({name: (contract.address, contract.abi)})
     last = (block or network.chain.block("latest")).number
     found = []
-    for start in range(max(first, network.addresses.first_block), last + 1, _PAGE):
+    for start in reversed(range(max(first, network.addresses.first_block), last + 1, _PAGE)):
         asked = {
             "address": contract.address,
             "topics": topics,
@@ -68,7 +73,10 @@ def _paged(
             named = decoder.name(raw["address"], raw["topics"])
             if named is not None:
                 args = decoder.args(*named, bytes.fromhex("".join(one[2:] for one in raw["topics"])), _data(raw))
-                found.append(LoggedEvent(named[1], args, int(raw["blockNumber"], 16), int(raw["logIndex"], 16)))
+                block_number, index = int(raw["blockNumber"], 16), int(raw["logIndex"], 16)
+                found.append(LoggedEvent(named[1], args, block_number, index, raw["transactionHash"]))
+        if enough and len(found) >= enough:
+            break
     return found
 
 

@@ -23,7 +23,7 @@ _NAMES: Final = {code: name for name, code in EVIDENCE_CODES.items()}
 def told(network: Network, jobs: Sequence[int]) -> dict[int, Policy]:
     """By job; one is missing where the chain's logs don't reach back to its creation. RpcError."""
     found = {}
-    for one in events_of(network, "escrow", network.escrow, ("JobCreated",), jobs):
+    for one in events_of(network, "escrow", network.escrow, ("JobCreated",), jobs, once=True):
         found[one.args["job"]] = of_event(one.args)
     return found
 

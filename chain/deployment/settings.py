@@ -11,6 +11,12 @@ LEAVE_NOTICE_EPOCHS = 8
 """After how many epochs an oracle's wish to leave counts, as the contract OracleRegistry fixes it."""
 
 
+def outlasted(review: int, appeals: int, before: int) -> int:
+    """A review's seconds, cut to what an appeal span of so many seconds outlasts (0: no appeals), as the contracts ask.
+    before: seconds from an epoch's end until its report could be final."""
+    return min(review, appeals - before - 1) if appeals else review
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """The network's spans in seconds, in the order of the contracts' struct `Timing`, which says what each means."""
@@ -34,9 +40,7 @@ class Timing:
         """
         part = max(1, length // 24)
         settle = agreement = max(1, part // 4)
-        review = 2 * length
-        if appeal_epochs:
-            review = min(review, appeal_epochs * length - settle - agreement - part - 1)
+        review = outlasted(2 * length, appeal_epochs * length, settle + agreement + part)
         replacement = review // 2
         return Timing(
             genesis=genesis,

@@ -9,7 +9,7 @@ from typing import Any
 from eth_typing import HexAddress, HexStr
 from web3.contract.contract import Contract
 
-from chain.client import Chain, RpcError
+from chain.client import Chain
 from chain.deployment.contracts import committee
 from chain.deployment.errors import UnfitSettings, WrongDeployment
 from chain.deployment.plan import Plan, Ref
@@ -39,21 +39,11 @@ def check_outside(chain: Chain, settings: NetworkSettings) -> None:
         if told != _DECIMALS:
             tells = "doesn't tell its decimals" if told is None else f"has {told} decimals"
             raise UnfitSettings(f"tokens[{index}] is {token}, which {tells}; give a token of {_DECIMALS}")
-        if settings.swap is None and not _answers(chain, token, _BURN_NOTHING):
+        if settings.swap is None and chain.reverts(token, _BURN_NOTHING):
             raise UnfitSettings(
                 f"tokens[{index}] is {token}, which its holders can't burn: what is to be burned would stay with the "
                 "burner for ever; give [swap], or a token with the burn(uint256) of OpenZeppelin's ERC20Burnable"
             )
-
-
-def _answers(chain: Chain, address: str, data: str) -> bool:
-    try:
-        chain.call_data(address, data)
-    except RpcError as error:
-        if not error.reverted:
-            raise
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

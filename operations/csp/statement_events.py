@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from eth_utils.abi import event_abi_to_log_topic
-
 from chain.client import Block
-from chain.event_decoding import EventDecoder
 from chain.network import Network
 from operations import policies, reading
 from operations.csp import job_view
 from operations.csp.job_view import Job
 from operations.csp.statement import Happening, Movement, Statement, served_of
+from operations.events import LoggedEvent, events_of
 from oracle.ground import times
 from oracle.ground.address import checksummed, raw_address
 from oracle.ground.ids import pack, unpack
@@ -23,32 +20,22 @@ _OF_JOB: Final = (
     "JobCreated", "JobGrown", "JobShrunk", "JobStopped", "JobClosed", "Refunded", "SentToBurn", "SentToProtocol"
 )  # fmt: skip
 _OF_ASSIGNMENT: Final = ("AssignmentClosed", "SecondsWithheld", "HeldReleased", "Paid", "AssignmentOpened")
-_PAGE: Final = 5_000
+_OF_SLOTS: Final = ("ReallocationRequested",)
 _IDS: Final = 200
 _RELEASES: Final = ("a later report", "the appeal span was over", "the network had stalled")
 _REASONS: Final = ("", "missed epochs", "an outage", "its licence is suspended or blacklisted", "declared maintenance")
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    name: str
-    args: dict[str, Any]
-    block: int
-    index: int
-    transaction: str
 
 
 def read(network: Network, number: int) -> Statement:
     """The statement of a job, reconciled. Refused for an unknown job, Unreconciled, RpcError."""
     block = network.chain.block("latest")
     job = job_view.of(network, number, block)
-    events = _events(network, "escrow", network.escrow, _OF_JOB, [number], block)
+    events = events_of(network, "escrow", network.escrow, _OF_JOB, [number], block)
     most = max([one.args["details"]["slots"] for one in events if one.name == "JobCreated"], default=0)
     most = max([most, *(one.args["slots"] for one in events if one.name == "JobGrown")])
     ids = _assignments(network, number, most, block)
-    for start in range(0, len(ids), _IDS):
-        events += _events(network, "escrow", network.escrow, _OF_ASSIGNMENT, ids[start : start + _IDS], block)
-    events += _requests(network, number, block)
+    events += events_of(network, "escrow", network.escrow, _OF_ASSIGNMENT, ids, block)
+    events += events_of(network, "reallocations", network.reallocations, _OF_SLOTS, [number], block, place=3)
     events.sort(key=lambda one: (one.block, one.index))
     views = []
     for start in range(0, len(ids), _IDS):
@@ -60,7 +47,7 @@ def read(network: Network, number: int) -> Statement:
 
 
 def _made(
-    network: Network, job: Job, block: Block, events: Sequence[_Event], views: Sequence[dict[str, Any]]
+    network: Network, job: Job, block: Block, events: Sequence[LoggedEvent], views: Sequence[dict[str, Any]]
 ) -> Statement:
     for view in views:
         for name in ("node", "payee"):
@@ -78,7 +65,9 @@ def _made(
     return Statement(job, block.number, tuple(movements), tuple(happenings), served_of(job, views))
 
 
-def _movement(job: Job, event: _Event, time: int, licences: dict[int, int], claimed: dict[int, int]) -> Movement | None:
+def _movement(
+    job: Job, event: LoggedEvent, time: int, licences: dict[int, int], claimed: dict[int, int]
+) -> Movement | None:
     args, owner = event.args, job.view["owner"]
     where = (time, event.block, event.transaction)
     match event.name:
@@ -144,46 +133,7 @@ def _assignments(network: Network, job: int, slots: int, block: Block) -> list[i
     return [pack(job, slot, one) for slot, last in enumerate(generations) for one in range(1, last + 1)]
 
 
-def _requests(network: Network, job: int, block: Block) -> list[_Event]:
-    item: Any = next(one for one in network.reallocations.abi if one.get("name") == "ReallocationRequested")
-    topics = ["0x" + event_abi_to_log_topic(item).hex(), None, None, _topic(job)]
-    return _paged(network, "reallocations", network.reallocations, topics, block)
-
-
-def _events(
-    network: Network, name: str, contract: Any, wanted: Sequence[str], subjects: Sequence[int], block: Block
-) -> list[_Event]:
-    """Events of these names whose first indexed field is one of these."""
-    items = [one for one in contract.abi if one["type"] == "event" and one["name"] in wanted]
-    topics = [["0x" + event_abi_to_log_topic(one).hex() for one in items], [_topic(one) for one in subjects]]
-    return _paged(network, name, contract, topics, block)
-
-
-def _paged(network: Network, name: str, contract: Any, topics: list[Any], block: Block) -> list[_Event]:
-    decoder = EventDecoder({name: (contract.address, contract.abi)})
-    found = []
-    for start in range(network.addresses.first_block, block.number + 1, _PAGE):
-        asked = {
-            "address": contract.address,
-            "topics": topics,
-            "fromBlock": hex(start),
-            "toBlock": hex(min(block.number, start + _PAGE - 1)),
-        }
-        for raw in network.chain.rpc("eth_getLogs", asked):
-            event = (decoder.name(raw["address"], raw["topics"]) or (name, ""))[1]
-            topics_bytes = b"".join(bytes.fromhex(one[2:]) for one in raw["topics"])
-            args = decoder.args(name, event, topics_bytes, bytes.fromhex(raw["data"][2:]))
-            found.append(
-                _Event(event, args, int(raw["blockNumber"], 16), int(raw["logIndex"], 16), raw["transactionHash"])
-            )
-    return found
-
-
 def _times(network: Network, blocks: Sequence[int]) -> dict[int, int]:
     wanted = sorted(set(blocks))
     raws = network.chain.batch([("eth_getBlockByNumber", [hex(one), False]) for one in wanted])
     return {number: int(raw["timestamp"], 16) for number, raw in zip(wanted, raws, strict=True)}
-
-
-def _topic(value: int) -> str:
-    return f"0x{value:064x}"

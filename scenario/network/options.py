@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from chain.deployment.settings import outlasted
 from chain.network import Timing
 from oracle.ground.policy import Policy
 from scenario.market import INTENT
@@ -86,9 +87,8 @@ class NetworkOptions:
         """The network's spans: turns of a third of `agreement_span` that leave time for all members of five to lead."""
         length = self.epoch_length
         span = max(6, (length - _FIRST_BLOCKS) // 2)
-        settle, activation, review = 3, 2, 6
-        if self.appeal_epochs:  # which outlast a review
-            review = min(review, self.appeal_epochs * length - settle - span - activation - 1)
+        settle, activation = 3, 2
+        review = outlasted(6, self.appeal_epochs * length, settle + span + activation)
         return Timing(
             genesis=genesis,
             epoch_length=length,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from eth_abi.abi import decode
 from eth_utils.abi import collapse_if_tuple, function_signature_to_4byte_selector
 
 from chain import bindings
-from chain.client import Block, RpcError
+from chain.client import Block
 from chain.events import EventLog, Mark
 from chain.network import Network, named
 from chain.words import StructList, uint_list
@@ -253,9 +254,15 @@ class StateReader:
         if not int(pair, 16):
             return None
         _, (_, observed_at) = self._call(calls.observationsOf(token), at)
-        min_period, max_period, _, _ = self._call(calls.settings(), at)
+        min_period, max_period = self._swap_periods
         swaps = not self._reverts(calls.swapAndBurn(token, ALL, 0), at)
         return SwapRoute(most, swappable_at, observed_at, min_period, max_period, swaps)
+
+    @cached_property
+    def _swap_periods(self) -> tuple[int, int]:
+        """What the burner fixed when it was deployed."""
+        min_period, max_period, _, _ = self.network.chain.fact(self.network.swap_burner.functions.settings())
+        return min_period, max_period
 
     # What is over
 
@@ -293,13 +300,5 @@ class StateReader:
         return bytes.fromhex(self.network.chain.rpc("eth_call", {"to": to, "data": data}, "pending")[2:])
 
     def _reverts(self, function: Any, at: Block | None, sender: str | None = None) -> bool:
-        request = {"to": function.address, "data": function._encode_transaction_data()}
-        if sender is not None:
-            request["from"] = sender
-        try:
-            self.network.chain.rpc("eth_call", request, {"blockHash": at.hash} if at else "pending")
-        except RpcError as error:
-            if not error.reverted:
-                raise
-            return True
-        return False
+        data = function._encode_transaction_data()
+        return self.network.chain.reverts(function.address, data, at or "pending", sender)

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import pytest
+
 from chain.anvil import Anvil
 from chain.client import Chain
 from chain.deployment.settings import Licences, Schedule
@@ -20,7 +22,7 @@ from oracle.ground.policy import Policy
 from oracle.ground.typed_data import Acceptance, EpochReport, NodeConsent, ReallocationBatch
 from oracle.signing.signer import LocalSigner, derive
 from scenario.market import oracle_signers
-from tests.chain.csp_world import EPOCH, CspWorld
+from tests.chain.csp_world import EPOCH, CspWorld, Terminal
 
 USD = 10**6
 PRICE = 6 * USD  # of a slot for one epoch: 0.01 for each second
@@ -207,3 +209,20 @@ _World = TypeVar("_World", bound=LicenceWorld)
 def licence_world(folder: Path, kind: type[_World] = LicenceWorld) -> Iterator[_World]:  # type: ignore[assignment]
     with Anvil() as anvil:
         yield kind(Chain(anvil.url), folder)
+
+
+@pytest.fixture(scope="module")
+def licensed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LicenceWorld]:
+    with licence_world(tmp_path_factory.mktemp("licences")) as one:
+        yield one
+
+
+@pytest.fixture
+def world(licensed: LicenceWorld) -> Iterator[LicenceWorld]:
+    with licensed.undone():
+        yield licensed
+
+
+@pytest.fixture
+def run(world: LicenceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(world, monkeypatch, capsys)

@@ -3,35 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from chain.addresses import Addresses
 from operations import exposure as lies
 from tests.chain.csp_world import EPOCH, Terminal
-from tests.chain.licence_world import PRICE, USD, LicenceWorld, licence_world
+from tests.chain.licence_world import PRICE, USD, LicenceWorld
 
 CANCEL = ("--cancel", "5m")
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LicenceWorld]:
-    with licence_world(tmp_path_factory.mktemp("exposure")) as one:
-        yield one
-
-
-@pytest.fixture
-def world(deployed: LicenceWorld) -> Iterator[LicenceWorld]:
-    with deployed.undone():
-        yield deployed
-
-
-@pytest.fixture
-def run(world: LicenceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(world, monkeypatch, capsys)
 
 
 def exact(run: Terminal, world: LicenceWorld, units: int) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import pytest
@@ -16,30 +15,13 @@ from oracle.ground.ids import KIND_LICENCE, show_assignment
 from oracle.ground.leaves import Leaf
 from orchestrator.wire.polling import SignedOffer
 from tests.chain.csp_world import EPOCH, Terminal
-from tests.chain.licence_world import CAP, COOLDOWN, POLICY, PRICE, USD, LicenceWorld, licence_world
+from tests.chain.licence_world import CAP, COOLDOWN, POLICY, PRICE, USD, LicenceWorld
 
 YES = ("--yes", "--json")
 HOLDER = ("--key-env", "KEY_HOLDER")
 NODE = ("--key-env", "KEY_NODE")
 NET = 950_000  # the payee's part, in millionths
 LICENCE_SUBJECT = 1 << 248
-
-
-@pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LicenceWorld]:
-    with licence_world(tmp_path_factory.mktemp("operator")) as one:
-        yield one
-
-
-@pytest.fixture
-def world(deployed: LicenceWorld) -> Iterator[LicenceWorld]:
-    with deployed.undone():
-        yield deployed
-
-
-@pytest.fixture
-def run(world: LicenceWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(world, monkeypatch, capsys)
 
 
 def voucher(run: Terminal, buyer: str, limit: str = "100", until: str = "+1d") -> None:

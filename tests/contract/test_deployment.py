@@ -7,6 +7,7 @@ from dataclasses import astuple, replace
 
 import pytest
 
+from chain.deployment.settings import LEAVE_NOTICE_EPOCHS
 from tests.contract.world import APPEAL_EPOCHS, EPOCH, PROTOCOL_PPM, SETTLE_WINDOW, TIMING, World, refused
 
 BROKEN_SPANS = {
@@ -69,6 +70,11 @@ def test_network__deployed__says_its_settings(world: World) -> None:
 
 
 def test_contracts__deployed__fit_the_size_limit(world: World) -> None:
-    at = world.network.addresses
-    for address in (at.authority, at.attestations, at.licences, at.escrow, at.burner, at.directory):
-        assert len(world.chain.w3.eth.get_code(address)) <= 24_576
+    at = world.network.addresses.by_key()
+    assert {"authority", "attestations", "licences", "escrow", "burner", "directory", "lens", "rewards"} <= set(at)
+    for name, address in at.items():
+        assert 0 < len(world.chain.w3.eth.get_code(address)) <= 24_576, name
+
+
+def test_registry__notice_to_leave__is_what_deployments_reckon_with(world: World) -> None:
+    assert world.network.registry.functions.leaveNoticeEpochs().call() == LEAVE_NOTICE_EPOCHS

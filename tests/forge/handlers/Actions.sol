@@ -2,10 +2,11 @@
 pragma solidity 0.8.37;
 
 import {Signing} from "../fakes/Licences.sol";
+import {Draws} from "./Draws.sol";
 
 /// @dev How an action is taken in a small world. What stands against it *now* is told first, by {_against}: where nothing does, it must go
 /// through; where something does, it must be refused, for one of these reasons. All else is a fault, and the first is kept for the invariants.
-abstract contract Actions is Signing {
+abstract contract Actions is Signing, Draws {
     address internal constant STRANGER = address(0x57A6E);
 
     string public fault;
@@ -65,10 +66,6 @@ abstract contract Actions is Signing {
         vm.warp(_now() + secs);
     }
 
-    function _in(uint256 seed, uint256 low, uint256 high) internal pure returns (uint256) {
-        return low + (seed % (high - low + 1));
-    }
-
     function _min(uint256 a, uint256 b) internal pure returns (uint256) {
         return a < b ? a : b;
     }
@@ -76,16 +73,5 @@ abstract contract Actions is Signing {
     /// @dev `a - b`, but never below zero.
     function _beyond(uint256 a, uint256 b) internal pure returns (uint256) {
         return a < b ? 0 : a - b;
-    }
-
-    /// @dev One of `n` places: the first one from the draw's on that is wanted, where there is one; one draw in eight takes what comes.
-    function _pick(
-        uint256 draw,
-        uint256 n,
-        function(uint256) view returns (bool) wanted
-    ) internal view returns (uint256) {
-        uint256 first = (draw >> 3) % n;
-        for (uint256 i = 0; i < n && draw % 8 != 0; ++i) if (wanted((first + i) % n)) return (first + i) % n;
-        return first;
     }
 }

@@ -19,12 +19,13 @@ import {
     ReentrantToken
 } from "../fakes/Tokens.sol";
 import {Town} from "../Town.sol";
+import {Draws} from "./Draws.sol";
 
 // solhint-disable max-states-count
 
 /// @dev The cast of all handlers, what they remember of it (the ghosts), and how an action is taken: by {_call}, which knows the
 /// errors that it may meet. Whatever else happens is a fault, and the first fault is kept for the invariants.
-abstract contract World is Town {
+abstract contract World is Town, Draws {
     uint256 internal constant MOST_JOBS = 6;
     uint256 internal constant MOST_ASSIGNMENTS = 20;
     uint256 internal constant NODES = 5;
@@ -180,23 +181,8 @@ abstract contract World is Town {
         _watch();
     }
 
-    function _in(uint256 seed, uint256 low, uint256 high) internal pure returns (uint256) {
-        return low + (seed % (high - low + 1));
-    }
-
     function _jobId(uint64 seed) internal view returns (uint64) {
         return 1 + (seed % escrow.jobCount());
-    }
-
-    /// @dev One of `n` places: the first one from the draw's on that is wanted, where there is one; one draw in eight takes what comes.
-    function _pick(
-        uint256 draw,
-        uint256 n,
-        function(uint256) view returns (bool) wanted
-    ) internal view returns (uint256) {
-        uint256 first = (draw >> 3) % n;
-        for (uint256 i = 0; i < n && draw % 8 != 0; ++i) if (wanted((first + i) % n)) return (first + i) % n;
-        return first;
     }
 
     /// @dev A job that runs, see {_pick}.
